@@ -29,6 +29,7 @@ from cluster_runtime.errors import BorealisError, EngineError, InsufficientStora
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.metrics.measured import Transactions
 from cluster_runtime.tracing import ON_POSTGRESQL, span
 
 _log = get_logger(__name__)
@@ -42,12 +43,19 @@ select 1 from pg_catalog.pg_stat_activity
 PROMOTION_S = 30.0
 """How long a reader may take to show the end of the log, and to become a primary."""
 PROMOTION_POLL_S = 0.003
-REPLAYED = (
-    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::int8, "
-    "pg_catalog.pg_last_xact_replay_timestamp()"
-)
+REPLAYED = "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::int8"
 IN_RECOVERY = "select pg_catalog.pg_is_in_recovery()"
-ALIVE = "select"
+OBSERVED = """
+select coalesce(pg_catalog.sum(xact_commit), 0)::int8,
+       coalesce(pg_catalog.sum(deadlocks), 0)::int8,
+       coalesce(pg_catalog.sum(blks_hit), 0)::int8,
+       coalesce(pg_catalog.sum(blks_read), 0)::int8,
+       coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0'), 0)::int8,
+       pg_catalog.pg_last_xact_replay_timestamp()
+  from pg_catalog.pg_stat_database
+ where datname operator(pg_catalog.<>) 'rdsadmin'
+"""
+"""All that is asked of a server once a second: that it answers counts for its health."""
 ALL_LOGINS = "select rolname from pg_catalog.pg_roles where rolcanlogin and not rolsuper"
 
 LOCKS_THE_ROLES = """
@@ -92,6 +100,20 @@ class Start:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a server said of itself, and when by the loop's clock.
+
+    replayed: the LSN up to which a reader shows the log. committed: the time of the last commit
+    that it shows; None where there is none.
+    """
+
+    at: float
+    transactions: Transactions
+    replayed: int
+    committed: datetime | None
+
+
 if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, Compute="HostedInstance")
 
@@ -128,6 +150,8 @@ class HostedInstance:
         self._telling = asyncio.Lock()
         self.told: InstanceFacts | None = None
         """What it tells its clients since its last start; None: nothing yet."""
+        self.observed: Observation | None = None
+        """What it said last since its last start; None: nothing yet."""
         self.major = major
         self.admin = AdminConnection(instance.socket_directory, major)
         self._probe = AdminConnection(instance.socket_directory, major)
@@ -221,7 +245,7 @@ class HostedInstance:
 
     async def _start(self, start: Callable[[], None]) -> None:
         self._ready = False
-        self.told = None
+        self.told = self.observed = None
         began = time.monotonic()
         await self._disconnect()
         with span("instance.start", self._spans()):
@@ -337,17 +361,18 @@ class HostedInstance:
         """It may be started again."""
         self._barred = False
 
-    async def replayed(self) -> tuple[int, datetime | None]:
-        """How far a reader shows the log, and the time of the last commit that it shows.
+    async def observe(self) -> Observation:
+        """What it says of itself; no answer where it hangs. Raises psycopg.Error, EngineError.
 
-        Raises psycopg.Error, EngineError.
+        Nobody's locks are broken for it: an error is an answer, too, and comes in time.
         """
-        ((lsn, committed),) = await self.admin.execute(REPLAYED)
-        return int(lsn or 0), committed
-
-    async def answers(self) -> None:
-        """Return once a query was answered; never where it hangs. Raises psycopg.Error."""
-        await self._probe.execute(ALIVE)
+        ((commits, deadlocks, hit, read, replayed, committed),) = await self._probe.execute(
+            OBSERVED
+        )
+        counted = Transactions(commits, deadlocks, hit, read)
+        at = asyncio.get_running_loop().time()
+        self.observed = Observation(at, counted, replayed, committed)
+        return self.observed
 
     async def _shows(self, durable: int) -> None:
         await self._until(REPLAYED, lambda row: int(row[0] or 0) >= durable, "did not catch up")
@@ -426,7 +451,7 @@ class HostedInstance:
 
     async def _stop(self, mode: Shutdown) -> None:
         self._ready = False
-        self.told = None
+        self.told = self.observed = None
         await self._disconnect()
         await in_thread(self._instance.stop, mode)
 

@@ -12,7 +12,7 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -65,7 +65,8 @@ class StorageVolume:
     """Six segments in three zones, and what serves them in this process.
 
     log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
-    can be rewound. meters: what is billed of it. standbys: who follows the log.
+    can be rewound. resting: no image is made within it. meters: what is billed of it. standbys: who
+    follows the log.
     """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
@@ -78,7 +79,7 @@ class StorageVolume:
         self._before_close: list[Callable[[], None]] = []
         self.meters = VolumeMeters(mount, self._upkeep, self._before_close.append)
         self.branches = self._upkeep.branches
-        self.past = self._upkeep.past
+        self.past, self.resting = self._upkeep.past, self._upkeep.coalescing.resting
         self.standbys = self._upkeep.standbys
         mount.open(self._upkeep.asked)
         if not mount.metadata.base and not mount.opened.read_only:
@@ -374,10 +375,6 @@ class StorageVolume:
     def rest(self) -> None:
         """End the making of an image, so that no process of this volume runs."""
         self._upkeep.coalescing.interrupt()
-
-    def resting(self) -> AbstractContextManager[None]:
-        """End the making of an image, and begin none before the end of this."""
-        return self._upkeep.coalescing.resting()
 
     def hold(self, kind: HolderKind, name: str, lsn: int, *, with_pages: bool = False) -> Hold:
         """Keep the log from an LSN on, by name, until that is released; see `core.retention`.

@@ -220,7 +220,7 @@ class Supervisor:
 
     async def _look_at_writer(self, is_lost: bool, lost: frozenset[str]) -> None:
         cluster, writer = self._cluster, self._cluster.writer
-        verdict = self._verdict(writer)
+        verdict = self._verdict(cluster.writer_name, writer)
         if is_lost:
             if await self._has_another_zone(lost):
                 self._replace("its zone is lost", True)
@@ -261,14 +261,14 @@ class Supervisor:
             return
         if reader.ready:
             cluster.problems.pop(name, None)  # whoever started it
-            if self._verdict(reader) is Verdict.HANGS:
+            if self._verdict(name, reader) is Verdict.HANGS:
                 _log.warning("a reader hangs", cluster=cluster.identifier, instance=name)
                 await self._end(reader)
             elif self._pauses.are_due(cluster, name, reader, self._loop.time()):
                 await self._pause(name, reader)
                 return
             else:
-                self._run(self._measure(name, reader))
+                self._run(self._look_at_slots(name, reader))
                 return
         cluster.lag.pop(name, None)
         tried, due = self._retries.get(name, (0, 0.0))
@@ -315,27 +315,13 @@ class Supervisor:
         finally:
             del self._starting[name]
 
-    async def _measure(self, name: str, reader: HostedInstance) -> None:
-        volume = self._cluster.instances.storage.opened
-        if volume is None:
-            return
-        durable = volume.durable_lsn
-        try:
-            replayed, committed = await reader.replayed()
-        except _FAILURES:
-            return  # it ended: the next look sees that
-        if reader.ready:
-            now = datetime.now(UTC)
-            self._cluster.lag[name] = replica_lag_ms(replayed, durable, committed, now)
-            await self._look_at_slots(name, reader)
-
     async def _look_at_slots(self, name: str, instance: HostedInstance) -> None:
         try:
             await self._slots.look(name, instance)
         except _FAILURES as error:  # it ended, which the next look sees
             _log.info("slots are not known", instance=name, error=str(error))
 
-    def _verdict(self, instance: HostedInstance) -> Verdict:
+    def _verdict(self, name: str, instance: HostedInstance) -> Verdict:
         """What the process says, and the query that was sent when it was last looked at."""
         process = instance.process
         health = self._health.setdefault(instance, Health())
@@ -344,13 +330,20 @@ class Supervisor:
             del self._health[instance]
         elif process is Process.RUNS and health.asked_at is None and instance.ready:
             health.asked(self._loop.time())
-            self._run(self._ask(instance, health))
+            self._run(self._ask(name, instance, health))
         return verdict
 
-    async def _ask(self, instance: HostedInstance, health: Health) -> None:
+    async def _ask(self, name: str, instance: HostedInstance, health: Health) -> None:
         """Never cancelled: who hangs is killed, and then there is an answer."""
+        volume = self._cluster.instances.storage.opened
+        durable = volume.durable_lsn if volume is not None else None
         try:
-            await instance.answers()
+            seen = await instance.observe()
+            if durable is not None and instance.is_reader and instance.ready:
+                now = datetime.now(UTC)
+                self._cluster.lag[name] = replica_lag_ms(
+                    seen.replayed, durable, seen.committed, now
+                )
         except _FAILURES as error:
             _log.info("an instance went away while it was asked", error=str(error))
         finally:

@@ -39,7 +39,7 @@ from cluster_runtime.storage.disk.state_file import (
 )
 
 PROMISED_FILE = "promised"
-PAGES = "pages"
+LOG, PAGES = "log", "pages"
 
 
 class SegmentUnreadableError(StorageError):
@@ -101,7 +101,7 @@ class SegmentStore:
         directory = segment_directory(root, segment)
         disk.make_directory(directory)
         size = first_file_bytes or disk.sizes.first_file
-        log = SegmentLog.create(directory / "log", start, size, disk, direct=direct, sparse=sparse)
+        log = SegmentLog.create(directory / LOG, start, size, disk, direct=direct, sparse=sparse)
         lsn = Lsn(start.lsn)
         epoch = history[-1].epoch if history else Epoch(start.epoch)
         core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
@@ -144,7 +144,7 @@ class SegmentStore:
                     f"{segment} of {volume}"
                 )
             floor = state.floor if state.metadata is not None or not accept_format_1 else None
-            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=floor)
+            log = SegmentLog.open(directory / LOG, disk, direct=direct, floor=floor)
             if not log.files:
                 raise SegmentUnreadableError(f"segment {segment} holds no log that begins")
             store = cls(directory, volume, Segment(segment), log)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, link_or_copy
 from cluster_runtime.storage.disk.log_files import LogFile, Mark, SegmentLog
-from cluster_runtime.storage.disk.segment_store import SegmentStore, segment_directory
+from cluster_runtime.storage.disk.segment_store import LOG, SegmentStore, segment_directory
 from cluster_runtime.storage.disk.state_file import STATE_FILE, SegmentStateFile
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
@@ -133,20 +134,26 @@ def write_cut(mount: Mount, cut: LogCut, directory: Path) -> list[SegmentId]:
     disk = mount.disk
     lanes = [each for each in mount.node.lanes if _holds(each, cut)]
     _require_quorum(cut, lanes)
-    disk.make_directory(directory)
-    for zone in sorted({segment_directory(directory, each.store.id).parent for each in lanes}):
-        disk.make_directory(zone)
-    cut_off = _each(disk, lanes, lambda lane: _cut_segment(disk, lane.store, cut, directory))
+    segments = {lane.store.id: segment_directory(directory, lane.store.id) for lane in lanes}
+    zones = sorted({each.parent for each in segments.values()})
+    for each in (directory, *zones, *(each / LOG for each in segments.values())):
+        disk.make_directory(each)
+    # Nobody opens it before all of it is on the disk: in what order that comes about is all one.
+    links = [partial(_cut_log, disk, lane.store, cut, directory) for lane in lanes]
+    others: list[Callable[[], object]] = [
+        *(partial(_cut_state, disk, lane.store, cut, directory) for lane in lanes),
+        *(partial(disk.sync_directory, each) for each in (*zones, directory.parent)),
+        partial(write_volume_file, disk, directory, cut.metadata),
+    ]
+    done = _all(disk, [*links, *others])[: len(lanes)]
     # One that lost its place meanwhile may have had files taken from under it.
-    whole = [lane for lane, done in zip(lanes, cut_off, strict=True) if done and _holds(lane, cut)]
+    linked = [lane for lane, is_linked in zip(lanes, done, strict=True) if is_linked]
+    whole = [lane for lane in linked if _holds(lane, cut)]
     for lane in lanes:
         if lane not in whole:
-            disk.remove_tree(segment_directory(directory, lane.store.id))
+            disk.remove_tree(segments[lane.store.id])
+            disk.sync_directory(segments[lane.store.id].parent)
     _require_quorum(cut, whole)
-    for zone in sorted({segment_directory(directory, each.store.id).parent for each in lanes}):
-        disk.sync_directory(zone)
-    write_volume_file(disk, directory, cut.metadata)
-    disk.sync_directory(directory.parent)
     return [lane.store.id for lane in whole]
 
 
@@ -193,42 +200,44 @@ def _require_quorum(cut: LogCut, lanes: Sequence[Lane]) -> None:
         )
 
 
-def _each(disk: Disk, lanes: Sequence[Lane], action: Callable[[Lane], bool]) -> list[bool]:
-    """On real disks all segments at the same time: each waits for its disk several times."""
+def _all(disk: Disk, actions: Sequence[Callable[[], object]]) -> list[object]:
+    """On real disks all at the same time: each waits for its disk, which then has them at once."""
     if disk is not HOST_DISK:
-        return [action(lane) for lane in lanes]
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        return list(pool.map(action, lanes))
+        return [action() for action in actions]
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(lambda action: action(), actions))
 
 
-def _cut_segment(disk: Disk, source: SegmentStore, cut: LogCut, root: Path) -> bool:
-    target = segment_directory(root, source.id)
-    log = SegmentLog(target / "log", disk, direct=False)
+def _cut_log(disk: Disk, source: SegmentStore, cut: LogCut, root: Path) -> bool:
+    """Whether every file of it was there."""
+    log = SegmentLog(segment_directory(root, source.id) / LOG, disk, direct=False)
     log.epoch = cut.history[-1].epoch
-    state = SegmentStateFile(
-        source.volume,
-        source.id,
-        log.epoch,
-        cut.history,
-        cut.membership,
-        max(source.core.floor, cut.floor),
-        cut.metadata,
-    )
     try:
-        disk.make_directory(log.directory)
         for file in _shared(source.log, cut):
             link_or_copy(disk, file.path, log.directory / file.path.name)
         frame = cut.frame
         size = max(disk.sizes.first_file, len(frame) + -len(frame) % PAGE_BYTES)
         # It makes the names of the links durable as well, for it is the last in their folder.
         log.add_file(cut.position, size, cut.mark, frame, sparse=True)
-        disk.replace(target / STATE_FILE, state.encode())
     except FileNotFoundError as error:
         _log.warning("a segment is not cut", segment=source.id, error=str(error))
         return False
     finally:
         log.close()
     return True
+
+
+def _cut_state(disk: Disk, source: SegmentStore, cut: LogCut, root: Path) -> None:
+    state = SegmentStateFile(
+        source.volume,
+        source.id,
+        cut.history[-1].epoch,
+        cut.history,
+        cut.membership,
+        max(source.core.floor, cut.floor),
+        cut.metadata,
+    )
+    disk.replace(segment_directory(root, source.id) / STATE_FILE, state.encode())
 
 
 def _shared(log: SegmentLog, cut: LogCut) -> list[LogFile]:

@@ -7,6 +7,7 @@ a field here that it does not know, and whose name says what to do.
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +41,14 @@ class FoundVolume:
 def write_volume_file(
     disk: Disk, directory: Path, metadata: VolumeMetadata, *, upgrading: bool = False
 ) -> None:
-    """upgrading: some segment may still have format 1."""
-    content = {FORMAT_FIELD: UPGRADING if upgrading else COMPLETE, **metadata.to_dict()}
-    disk.replace(directory / VOLUME_FILE, json.dumps(content, indent=1).encode())
+    """upgrading: some segment may still have format 1. What says the same already stays."""
+    path = directory / VOLUME_FILE
+    said = {FORMAT_FIELD: UPGRADING if upgrading else COMPLETE, **metadata.to_dict()}
+    content = json.dumps(said, indent=1).encode()
+    with suppress(OSError):
+        if disk.read(path) == content:
+            return
+    disk.replace(path, content)
 
 
 def find_volume(disk: Disk, directory: Path, unreachable: frozenset[SegmentId]) -> FoundVolume:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
-import psycopg
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
@@ -44,15 +43,6 @@ WEIGH_EVERY_S = 60.0
 PHASE_S, REST_MIN_S = 0.5, 0.25
 """Samples are taken in the middle of a second, so that each second has one."""
 
-TRANSACTIONS = """
-select coalesce(pg_catalog.sum(xact_commit), 0)::int8,
-       coalesce(pg_catalog.sum(deadlocks), 0)::int8,
-       coalesce(pg_catalog.sum(blks_hit), 0)::int8,
-       coalesce(pg_catalog.sum(blks_read), 0)::int8
-  from pg_catalog.pg_stat_database
- where datname operator(pg_catalog.<>) 'rdsadmin'
-"""
-
 _log = get_logger(__name__)
 
 
@@ -70,7 +60,6 @@ class _Running:
     traffic: Traffic
     transactions: tuple[float, Transactions] | None = None
     told: Values | None = None
-    asking: asyncio.Task[None] | None = None
 
 
 class MetricsWatch:
@@ -93,10 +82,6 @@ class MetricsWatch:
     async def close(self) -> None:
         """Measure no more, and keep what there is."""
         await self._sampling.close()
-        asking = [each.asking for each in self._running.values() if each.asking is not None]
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
         if self._saving is not None:
             await asyncio.gather(self._saving, return_exceptions=True)
         await self._save(list(self._save_at))
@@ -117,8 +102,8 @@ class MetricsWatch:
         else:
             readings = {}
         await self._keep(readings)
-        for key, each in self._running.items():
-            self._ask(key, each)
+        for each in self._running.values():
+            self._note(each)
         self._note_rests()
         self._save_some()
         return rest(time.time())
@@ -205,22 +190,15 @@ class MetricsWatch:
             _log.warning("volume not weighed", cluster=cluster.identifier, error=str(error))
             return {}
 
-    def _ask(self, key: InstanceKey, of: _Running) -> None:
-        """Ask PostgreSQL for its counters, unless it has not answered yet; nobody waits for it."""
-        if of.instance.ready and (of.asking is None or of.asking.done()):
-            of.asking = self._loop.create_task(self._asked(key, of))
-
-    async def _asked(self, key: InstanceKey, of: _Running) -> None:
-        try:
-            ((commits, deadlocks, hit, read),) = await of.instance.execute(TRANSACTIONS)
-        except (psycopg.Error, BorealisError, OSError) as error:
-            _log.info("counters not told", instance=key.instance, error=str(error))
+    def _note(self, of: _Running) -> None:
+        """Take in what PostgreSQL counted since the time before, where it has been asked again."""
+        seen = of.instance.observed
+        if seen is None or (of.transactions is not None and of.transactions[0] == seen.at):
             return
-        at, now = self._loop.time(), Transactions(commits, deadlocks, hit, read)
         if of.transactions is not None:
             before, counted = of.transactions
-            of.told = transactions_between(counted, now, at - before)
-        of.transactions = at, now
+            of.told = transactions_between(counted, seen.transactions, seen.at - before)
+        of.transactions = seen.at, seen.transactions
 
     def _note_rests(self) -> None:
         """The histories of clusters that run no more are written at once, and then let go of."""

@@ -1,6 +1,7 @@
 """Rot in what says where a log begins and ends: one segment is lost by it, five are not wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -195,6 +196,17 @@ def test_the_volume_file_is_a_copy_and_nothing_depends_on_it(root: Path, damage:
             path.write_bytes(content.replace(b"4711", b"4713"))
     found = find_volume(HOST_DISK, root, frozenset())
     assert (found.metadata, found.format_1) == (METADATA, False)
+
+
+def test_a_volume_file_that_says_the_same_already_is_not_written_again(root: Path) -> None:
+    path = root / VOLUME_FILE
+    before = path.stat().st_ino
+    write_volume_file(HOST_DISK, root, METADATA)
+    assert path.stat().st_ino == before
+    changed = replace(METADATA, storage_type="aurora-iopt1")
+    write_volume_file(HOST_DISK, root, changed)
+    assert path.stat().st_ino != before
+    assert find_volume(HOST_DISK, root, frozenset()).metadata == METADATA, "segments count"
 
 
 def test_the_newest_metadata_of_any_segment_counts(root: Path) -> None:
