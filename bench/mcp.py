@@ -261,7 +261,7 @@ async def memories(bench: Bench) -> list[Bar]:
         "langmem": bench.runtime.create_db_cluster("langmem").dsn(),
     }
     packages = {
-        "mem0": ("mem0ai", "langchain-core"),
+        "mem0": ("mem0ai", "langchain"),
         "langmem": ("langmem", "langgraph-checkpoint-postgres", "psycopg[binary]"),
     }
     took: dict[str, dict[str, list[float]]] = {}

@@ -9,12 +9,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
 sys.path.remove(str(Path(__file__).parent))  # or `mcp` and `memory` would be files of it
 
 OWNER = "ada"
+OPEN = ExitStack()
+"""What is closed at the end of the process."""
 Remember = Callable[[str], object]
 Recall = Callable[[str, int], list[str]]
 
@@ -64,7 +67,7 @@ def langmem(vectors: dict[str, list[float]], dsn: str) -> tuple[Remember, Recall
 
     index: Any = {"dims": dims, "embed": embed, "fields": ["content"]}
     opened = PostgresStore.from_conn_string(dsn, pool_config={"min_size": 1}, index=index)
-    store = opened.__enter__()  # for as long as the process
+    store = OPEN.enter_context(opened)
     store.setup()
     namespace = ("memories", OWNER)
     keep = create_manage_memory_tool(namespace=namespace, store=store)
@@ -85,15 +88,16 @@ def main() -> None:
     made = {"mem0": mem0, "langmem": langmem}[first["side"]]
     remember, recall = made(first["vectors"], first["place"])
     _tell(answers, {"ready": True})
-    for line in requests:
-        asked = json.loads(line)
-        began = time.perf_counter()
-        if asked["do"] == "remember":
-            remember(asked["text"])
-            found: list[str] = []
-        else:
-            found = recall(asked["text"], asked["limit"])
-        _tell(answers, {"ms": (time.perf_counter() - began) * 1000, "found": found})
+    with OPEN:
+        for line in requests:
+            asked = json.loads(line)
+            began = time.perf_counter()
+            if asked["do"] == "remember":
+                remember(asked["text"])
+                found: list[str] = []
+            else:
+                found = recall(asked["text"], asked["limit"])
+            _tell(answers, {"ms": (time.perf_counter() - began) * 1000, "found": found})
 
 
 def _tell(answers: TextIO, value: dict[str, Any]) -> None:

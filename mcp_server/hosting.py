@@ -12,6 +12,7 @@ import anyio
 from anyio import to_thread
 
 from cluster_runtime import HostedBy, Runtime, tracing
+from cluster_runtime.control.loop_thread import new_event_loop
 from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
 from cluster_runtime.serverless.options import CapacityOptions
 from mcp_server.access.doors import Access
@@ -31,6 +32,8 @@ from mcp_server.server import (
 from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
 from mcp_server.tools import ServerScope
 
+ON_A_FAST_LOOP = {"loop_factory": new_event_loop}
+"""An eighth less of the processor for a read."""
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -166,14 +169,15 @@ def serve(
     close: what to do first when the process is told to end while it waits for standard input.
     """
     if listening is None:
-        anyio.run(_stdio_until_told_to_end, close, server)
+        anyio.run(_stdio_until_told_to_end, close, server, backend_options=ON_A_FAST_LOOP)
         return
     announce(f"MCP server at {listening.known_by}")
     # Uvicorn ends in good order and then sends itself the signal that it was told to end by, which
     # must not end the process before the runtime is closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        anyio.run(serve_http, server, listening.listener, listening.access, listening.known_by)
+        given = (server, listening.listener, listening.access, listening.known_by)
+        anyio.run(serve_http, *given, backend_options=ON_A_FAST_LOOP)
 
 
 async def _stdio_until_told_to_end(close: Callable[[], None], server: Server) -> None:

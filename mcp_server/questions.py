@@ -47,7 +47,7 @@ class Questions:
 
     def __init__(self, model: str | None = None) -> None:
         self._model = None if model is None else as_model(model)
-        self._translators: OrderedDict[tuple[str, str | None], Translator] = OrderedDict()
+        self._translators: OrderedDict[tuple[str, str | None, int], Translator] = OrderedDict()
 
     async def answer(
         self, cluster: Database, question: Question, client_model: Model | None = None
@@ -59,16 +59,16 @@ class Questions:
         """
         started = time.perf_counter()
         database = question.database
-        translator = self._translator(cluster, database)
-        asker = Asker(
-            translator.dsn,
-            model=self._model,
-            limits=Limits(rows=READ_ROWS, timeout=question.limits.timeout),
-            settings=CLIENT_MODEL_PLAN if client_model is not None else None,
-            translator=translator,
-        )
         result = None
         async with connected(cluster, database, question.limits, user=READER) as connection:
+            translator = self._translator(cluster, database, connection.login)
+            asker = Asker(
+                translator.dsn,
+                model=self._model,
+                limits=Limits(rows=READ_ROWS, timeout=question.limits.timeout),
+                settings=CLIENT_MODEL_PLAN if client_model is not None else None,
+                translator=translator,
+            )
             asked = asker.aask(
                 question.text,
                 question.evidence,
@@ -82,10 +82,11 @@ class Questions:
                 result = await result_of(connection, collected, rows.texts, rows.seconds)
         return _told(found, result, (time.perf_counter() - started) * 1000)
 
-    def _translator(self, cluster: Database, database: str | None) -> "Translator":
+    def _translator(self, cluster: Database, database: str | None, login: int) -> "Translator":
+        """login: of the sessions that it learns by; what they find, their settings decide too."""
         from mcp_server.nl2sql.translator import Translator  # loads its lexicon
 
-        key = (cluster.id, database)
+        key = (cluster.id, database, login)
         if key not in self._translators:
             self._translators[key] = Translator(
                 lambda: cluster.dsn("writer", user=READER, dbname=database)

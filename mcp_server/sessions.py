@@ -15,25 +15,23 @@ A database that is not ours (`mcp_server.databases`) is read with what a plain P
 as the role of its connection string, in the same transaction, behind the same guard.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
 
 import anyio
 import psycopg
 from anyio import to_thread
 from psycopg import generators, pq
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
-from mcp_server.databases.connections import CONNECTING, Connection, connect
+from mcp_server.databases.connections import CONNECTING, Connection
 from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.databases.kept import kept_here
+from mcp_server.databases.opening import LOCAL, LOGIN, limit, opened, shows
 from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN
 from mcp_server.errors import RESULT_LOST, ResultLostError, SqlRefusedError, StatementLostError
@@ -51,8 +49,6 @@ from mcp_server.results import ExecutionResult, QueryResult, StatementResult
 from mcp_server.rows import Collected, TypeNames, result_of, type_names
 from mcp_server.sql_errors import connection_lost
 
-T = TypeVar("T")
-
 STATEMENTS_LISTED = 100
 NOTICE_CHARACTERS = 1000
 TYPES_KNOWN = 1000
@@ -64,31 +60,11 @@ GRANT_ADVICE_ELSEWHERE = (
     "this server reads as the role {} of its connection string; whoever owns the object can GRANT "
     "SELECT ON ... TO it, and USAGE ON SCHEMA ..."
 )
-HOSTS_MAX = 4
-"""Hosts that a call meets one after the other, before it gives up."""
-SETTINGS = (
-    "set datestyle = 'ISO'; set bytea_output = 'hex'; set standard_conforming_strings = on; "
-    "set statement_timeout = {}; select pg_catalog.pg_backend_pid(), "
-    "pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
-)
-READER_SETTINGS = "set role none; " + SETTINGS
-WIPE = (
-    "rollback; close all; set session authorization default; reset all; deallocate all; "
-    "unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; "
-    "discard sequences; "
-)
-"""What DISCARD ALL does, as its page in the manual has it, in one round trip."""
-LOCAL = ".localhost"
-READER_SECONDS = 2.0
-"""How long a reader may take to show what this server has written; then the writer is asked."""
-READER_POLL_SECONDS = 0.003
-REPLAYED = (
-    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.int8"
-)
 WRITTEN_TO = (
     "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
-    "::pg_catalog.int8"
+    f"::pg_catalog.int8, {LOGIN}"
 )
+WRITTEN_ELSEWHERE = f"select {NOTHING}, {LOGIN}"
 
 
 @asynccontextmanager
@@ -103,25 +79,25 @@ async def connected(
         async with _connected_elsewhere(cluster) as connection:
             yield connection
         return
-    settings = (READER_SETTINGS if user == READER else SETTINGS).format(int(limits.timeout * 1000))
 
     async def to(endpoint: str) -> Connection:
-        return await _ready(
-            lambda: _dsn(cluster, endpoint, user=user, dbname=database), settings.encode()
-        )
+        found = await opened(cluster, endpoint, limits.timeout, user=user, dbname=database)
+        WRITTEN.began(cluster.id, found.login, on_reader=found.on_reader)
+        return found
 
     async with CONNECTIONS:
-        must_show = WRITTEN.of(cluster.id)
+        must_show, login = WRITTEN.of(cluster.id), WRITTEN.login(cluster.id)
         reads = user == READER and must_show is not None
         key = cluster.id, "reader" if reads else "writer"
         # DROP DATABASE, of another than the default one, minds every session that is there.
         kept = kept_here() if user == READER and database is None else None
-        taken: Connection | None = kept.take(key) if kept is not None else None
+        taken = kept.take(key, login) if kept is not None else None
         connection = taken or await to(key[1])
         if kept is not None and connection.known_types is None:
             connection.known_types = {}
         try:
-            if connection.on_reader and not await _shows(connection, must_show or NOTHING):
+            await limit(connection, limits.timeout)
+            if connection.on_reader and not await _up_to_date(connection, cluster.id, must_show):
                 await connection.close()
                 connection, kept = await to("writer"), None
             yield connection
@@ -130,73 +106,16 @@ async def connected(
             raise
         finally:
             if kept is not None and not connection.closed:
-                kept.give(key, connection, lambda: _wipe(connection, settings))
+                kept.give(key, connection)
             else:
                 with anyio.CancelScope(shield=True):
                     await connection.close()
 
 
-async def _wipe(connection: Connection, settings: str) -> None:
-    """Make a session as it was when it was opened. Raises psycopg.Error."""
-    cursor = await connection.execute((WIPE + settings).encode(), prepare=False)
-    while cursor.nextset():
-        pass
-
-
-def _dsn(cluster: Database, endpoint: str, *, user: str | None, dbname: str | None) -> str:
-    """Of an endpoint; elsewhere than on this machine the writer's alone tells what it shows."""
-    dsn = cluster.dsn(endpoint, user=user, dbname=dbname)
-    if endpoint == "reader" and not str(conninfo_to_dict(dsn).get("host")).endswith(LOCAL):
-        return cluster.dsn("writer", user=user, dbname=dbname)
-    return dsn
-
-
-async def _shows(connection: Connection, lsn: int) -> bool:
-    """Wait until a reader shows the log up to an LSN; False where that takes too long."""
-    deadline = time.monotonic() + READER_SECONDS
-    while lsn > NOTHING:
-        (replayed,) = await (await connection.execute(REPLAYED)).fetchone() or (0,)
-        if replayed >= lsn:
-            break
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(READER_POLL_SECONDS)
-    return True
-
-
-async def asked_again(read: Callable[[], Awaitable[T]]) -> T:
-    """What a call returns that may be sent again: where the host has gone, the next one is asked.
-
-    Raises what the call does.
-    """
-    for _ in range(HOSTS_MAX - 1):
-        try:
-            return await read()
-        except psycopg.Error as error:
-            if not connection_lost(error):
-                raise
-    return await read()
-
-
-async def _ready(dsn: Callable[[], str], settings: bytes) -> Connection:
-    """A connection with its settings; nothing of the caller's was sent yet."""
-    return await asked_again(lambda: _with_settings(dsn, settings))
-
-
-async def _with_settings(dsn: Callable[[], str], settings: bytes) -> Connection:
-    # In a thread: making a token reads a file, and a host elsewhere may take a while.
-    connection = await connect(await to_thread.run_sync(dsn))
-    try:
-        cursor = await connection.execute(settings, prepare=False)
-        while cursor.nextset():
-            pass
-        facts = await cursor.fetchone() or (0, False, "")
-        connection.server_pid, connection.on_reader, connection.server = facts
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await connection.close()
-        raise
-    return connection
+async def _up_to_date(connection: Connection, cluster: str, must_show: int | None) -> bool:
+    """Whether a session at a reader is one that has begun, and reads, behind what was written."""
+    shown = await shows(connection, must_show or NOTHING)
+    return shown and connection.login == WRITTEN.login(cluster)
 
 
 @asynccontextmanager
@@ -336,12 +255,11 @@ async def execute(
 
 async def _note_written(connection: Connection, cluster: str) -> None:
     """What a session has written, later reads of this server show."""
-    if not connection.info.host.endswith(LOCAL):
-        return
-    lsn = None
+    asked = WRITTEN_TO if connection.info.host.endswith(LOCAL) else WRITTEN_ELSEWHERE
+    lsn = login = None
     with suppress(psycopg.Error):  # then reads ask the writer
-        (lsn,) = await (await connection.execute(WRITTEN_TO)).fetchone() or (None,)
-    WRITTEN.note(cluster, lsn)
+        lsn, login = await (await connection.execute(asked)).fetchone() or (None, None)
+    WRITTEN.note(cluster, lsn, login)
 
 
 async def _execute(

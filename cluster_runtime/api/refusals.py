@@ -29,6 +29,13 @@ def invalid_value(message: str) -> RefusedRequestError:
     return RefusedRequestError(message, fault="InvalidParameterValue")
 
 
+def missing(parameter: str) -> RefusedRequestError:
+    """A parameter that an operation does not work without."""
+    return RefusedRequestError(
+        f"the request must contain the parameter {parameter}", fault="MissingParameter"
+    )
+
+
 def invalid_combination(message: str) -> RefusedRequestError:
     """A parameter that does not go with the others, or that is not supported here."""
     return RefusedRequestError(message, fault="InvalidParameterCombination")

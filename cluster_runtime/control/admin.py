@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE, admin_conninfo
+from cluster_runtime.engine.access.names import read_any_name
 from cluster_runtime.engine.access.private_socket import SETTLED
 from cluster_runtime.errors import EngineError
 
@@ -87,6 +88,7 @@ class AdminConnection:
         found = await psycopg.AsyncConnection.connect(
             admin_conninfo(self._socket_directory, self._major, database), autocommit=True
         )
+        read_any_name(found)
         await found.execute(SETTLED)
         return found
 

@@ -20,6 +20,7 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.servers.places import Servers, ServersAhead
 from cluster_runtime.control.servers.postgres import Instance, Reader, Writer
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
+from cluster_runtime.engine.access.names import is_utf8
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
@@ -58,6 +59,24 @@ select distinct pid from pg_catalog.pg_locks
 """
 """Who locks a catalog that all databases share, as a member of pg_maintain may: nobody could log in
 any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
+
+HOLDS_MOST_LOCKS = """
+select pid from pg_catalog.pg_locks
+ where granted and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+ group by pid having pg_catalog.count(*) operator(pg_catalog.>) 100
+ order by pg_catalog.count(*) desc limit 1
+"""
+"""Who fills the table of locks that all sessions share, as any role may with pg_advisory_lock: then
+nobody could log in any more, for a login locks what all databases share."""
+
+_ENDED: dict[type[psycopg.Error], tuple[LiteralString, str]] = {
+    psycopg.errors.LockNotAvailable: (LOCKS_THE_ROLES, "locks what all databases share"),
+    psycopg.errors.OutOfMemory: (HOLDS_MOST_LOCKS, "leaves no lock to others"),
+}
+"""Whose sessions are ended where a statement of the runtime's fails so, and why."""
+ENDINGS_MAX = 20
+ENDING_S = 0.05
+"""How often, and how long a session that is ended has for it."""
 
 Prepare = Callable[["HostedInstance"], Awaitable[None]]
 
@@ -357,17 +376,20 @@ class HostedInstance:
         return await self._login(user)
 
     async def execute(self, statement: Statement, *values: object) -> list[TupleRow]:
-        """Run a statement of the runtime's on a server that runs, whoever locks its catalogs.
+        """Run a statement of the runtime's on a server that runs, whoever holds which locks.
 
         Raises psycopg.Error, and EngineError where the server does not answer in time.
         """
-        try:
-            return await self.admin.execute(statement, *values)
-        except psycopg.errors.LockNotAvailable:
-            for (pid,) in await self.admin.execute(LOCKS_THE_ROLES):
-                _log.warning("ending a session that locks what all databases share", pid=pid)
-                self._instance.end_backend(pid)
-            return await self.admin.execute(statement, *values)
+        for _ in range(ENDINGS_MAX):
+            try:
+                return await self.admin.execute(statement, *values)
+            except tuple(_ENDED) as error:
+                found, why = _ENDED[type(error)]
+                for (pid,) in await self.admin.execute(found):
+                    _log.warning(f"ending a session that {why}", pid=pid)
+                    self._instance.end_backend(pid)
+                await asyncio.sleep(ENDING_S)
+        return await self.admin.execute(statement, *values)
 
     async def _login(self, user: str) -> Login | None:
         rows = await self.execute(LOGIN_QUERY, user, self.runtime_roles[IAM_ROLE])
@@ -393,7 +415,8 @@ class HostedInstance:
     async def _all_logins(self) -> dict[str, Login]:
         found = {}
         for (name,) in await self.execute(ALL_LOGINS):
-            login = await self._login(name)
+            # Nobody can say another one to the gateway.
+            login = await self._login(name) if is_utf8(name) else None
             if login is not None:
                 found[name] = login
         return found

@@ -78,7 +78,8 @@ class CoalescingDescription:
 class VolumeDescription:
     """A volume now. LSNs are byte positions in the WAL.
 
-    bytes_used: pages, and log that is not in them yet, counted once and not six times.
+    log_bytes_since_image: what is replayed over the newest image. bytes_used: pages, and log that
+        is not in them yet, counted once and not six times.
     allocated_storage_gib: that in whole GiB (AllocatedStorage). protection_groups: of 10 GiB each.
     io: I/O operations since this process opened the volume, as Aurora bills them.
     holders: why log is kept, who needs the oldest first.
@@ -115,8 +116,10 @@ def describe(
     """image: the newest one. base_image_bytes: of the pages that stand in while there is none."""
     metadata, volume = mount.metadata, mount.node.volume
     image_lsn = image.lsn if image is not None else metadata.start_lsn
-    log_bytes = max(0, volume.vdl - image_lsn)
-    used = log_bytes + (image.size_bytes if image is not None else base_image_bytes)
+    redo = image.redo if image is not None else metadata.start_lsn
+    used = max(0, volume.vdl - image_lsn) + (
+        image.size_bytes if image is not None else base_image_bytes
+    )
     return VolumeDescription(
         metadata.identity,
         metadata.storage_type,
@@ -126,7 +129,7 @@ def describe(
         not mount.opened.read_only,
         tuple(_describe_segment(mount, each) for each in mount.members),
         Lsn(image_lsn),
-        log_bytes,
+        max(0, volume.vdl - redo),
         used,
         allocated_storage_gib(used),
         protection_groups(used),

@@ -12,7 +12,7 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -374,6 +374,10 @@ class StorageVolume:
     def rest(self) -> None:
         """End the making of an image, so that no process of this volume runs."""
         self._upkeep.coalescing.interrupt()
+
+    def resting(self) -> AbstractContextManager[None]:
+        """End the making of an image, and begin none before the end of this."""
+        return self._upkeep.coalescing.resting()
 
     def hold(self, kind: HolderKind, name: str, lsn: int, *, with_pages: bool = False) -> Hold:
         """Keep the log from an LSN on, by name, until that is released; see `core.retention`.

@@ -8,15 +8,15 @@ import html
 import time
 from urllib.parse import urlsplit
 
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, request_response
 
 from mcp_server.access.grants import Asked
-from mcp_server.access.local import CONSENT_PATH, LocalIssuer
+from mcp_server.access.local import CONSENT_PATH, FORM_BYTES_MAX, LocalIssuer
 from mcp_server.rendering import clip
 
-FORM_BYTES_MAX = 8192
 NAME_CHARACTERS = 80
 HEADERS = {
     "Cache-Control": "no-store",
@@ -36,7 +36,7 @@ code{{overflow-wrap:anywhere}}input,button{{font:inherit;padding:.4rem .8rem}}</
 </html>
 """
 QUESTION = """<h1>Let this client in?</h1>
-<p>A program that calls itself <strong>{name}</strong> wants to use the Borealis server
+<p>A program that calls itself <strong><bdi>{name}</bdi></strong> wants to use the Borealis server
 <code>{resource}</code>, with everything that this server may do.</p>
 <p>The answer goes to <strong><code>{where}</code></strong>. If you did not just start this, or that
 is not your program, say no.</p>
@@ -58,11 +58,12 @@ def consent_route(issuer: LocalIssuer) -> Route:
     async def handle(request: Request) -> Response:
         if request.method == "GET":
             return _asked(issuer, request.query_params.get("request", ""))
-        async with request.form(max_files=0, max_fields=8, max_part_size=FORM_BYTES_MAX) as form:
+        async with request.form(max_files=0, max_fields=8) as form:
             given = {name: value for name, value in form.items() if isinstance(value, str)}
         return _decided(issuer, given)
 
-    return Route(CONSENT_PATH, endpoint=handle, methods=["GET", "POST"])
+    limited = RequestBodyLimitMiddleware(request_response(handle), FORM_BYTES_MAX)
+    return Route(CONSENT_PATH, endpoint=limited, methods=["GET", "POST"])
 
 
 def _decided(issuer: LocalIssuer, given: dict[str, str]) -> Response:

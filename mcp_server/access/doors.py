@@ -120,7 +120,10 @@ def guarded(app: Starlette, names: TransportSecuritySettings, access: Access | N
 
 
 class OwnNames:
-    """Refuses requests under another name, on every path (DNS rebinding)."""
+    """Refuses requests under another name, on every path (DNS rebinding), and WebSockets.
+
+    Nothing here speaks those, and browsers open them from any page.
+    """
 
     def __init__(self, app: ASGIApp, names: TransportSecuritySettings) -> None:
         self._app = app
@@ -128,6 +131,9 @@ class OwnNames:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 421 or 403."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # before it was accepted: 403
+            return
         if scope["type"] == "http":
             refusal = await self._names.validate_request(Request(scope))
             if refusal is not None:

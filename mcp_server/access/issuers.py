@@ -20,6 +20,7 @@ from mcp_server.errors import ScopeError
 log = structlog.get_logger(__name__)
 
 FETCH_SECONDS = 10
+"""For all that is read of an issuer at one time, however slowly it answers."""
 FETCH_BYTES_MAX = 1_000_000
 KEYS_SECONDS = 3600.0
 """After that, keys are read again, and those withdrawn are good no longer."""
@@ -60,21 +61,31 @@ class Issuer:
         return None
 
     async def _verified(self, token: str) -> AccessToken:
-        keys = await self._keys_of(KEYS_SECONDS)
+        keys = await self._known_keys()
         try:
             return self.judge.verified(token, keys, time.time())
         except UnknownKeyError:
             # The issuer may have changed its keys since.
-            return self.judge.verified(token, await self._keys_of(AGAIN_SECONDS), time.time())
+            return self.judge.verified(token, await self._read_again(AGAIN_SECONDS), time.time())
 
-    async def _keys_of(self, age: float) -> Keys:
-        """The issuer's keys, of at most that age in seconds, if it can be asked.
+    async def _known_keys(self) -> Keys:
+        """The issuer's keys, an hour old at most, if it can be asked.
 
-        While it cannot, those that are known are good. Raises IssuerError where none is.
+        While it cannot, and while another call asks it, those that are known are good.
+        Raises IssuerError where none is.
+        """
+        if self._keys and (self._fetching.locked() or not self._older_than(KEYS_SECONDS)):
+            return self._keys
+        return await self._read_again(KEYS_SECONDS)
+
+    async def _read_again(self, age: float) -> Keys:
+        """The issuer's keys, read again where they are older than that, in seconds, and it is time.
+
+        Whoever comes meanwhile waits for what comes of it. Raises IssuerError where none is known.
         """
         async with self._fetching:
             now = time.monotonic()
-            if now - self._read >= age and now - self._asked >= AGAIN_SECONDS:
+            if self._older_than(age) and now - self._asked >= AGAIN_SECONDS:
                 self._asked = now
                 try:
                     self._keys = await published_keys(self.judge.issuer)
@@ -85,9 +96,20 @@ class Issuer:
                     log.warning("mcp.keys_not_read_again", issuer=self.judge.issuer)
             return self._keys
 
+    def _older_than(self, age: float) -> bool:
+        return time.monotonic() - self._read >= age
+
 
 async def published_keys(issuer: str) -> Keys:
-    """The keys that an issuer publishes now. Raises IssuerError."""
+    """The keys that an issuer publishes now. Raises IssuerError, also for one that is too slow."""
+    try:
+        with anyio.fail_after(FETCH_SECONDS):
+            return await _published(issuer)
+    except TimeoutError as error:
+        raise IssuerError(f"{issuer} did not answer in {FETCH_SECONDS:g} s") from error
+
+
+async def _published(issuer: str) -> Keys:
     async with httpx2.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=False) as client:
         for url in metadata_urls(issuer):
             metadata = await _document(client, url)

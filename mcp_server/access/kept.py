@@ -1,18 +1,22 @@
 """What the local authorization server keeps over a restart: clients, and digests of refresh tokens.
 
 A file beside that of the pass phrase, readable by its owner alone. Several servers may share it:
-each has a part of its own, by its issuer.
+each has a part of its own, by its issuer. A part tells by which pass phrase its clients were let
+in: what another one has allowed is good no longer.
 """
 
 import fcntl
+import hashlib
+import hmac
 import json
 import os
+import secrets
 import stat
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +36,40 @@ Clients = OrderedDict[str, OAuthClientInformationFull]
 Refresh = OrderedDict[str, Grant]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kept:
     """The part of one issuer in a file."""
 
     file: Path
     issuer: str
+    passphrase: str = field(repr=False)
+    _proof: str = field(init=False, repr=False)
 
-    def read(self) -> tuple[Clients, Refresh]:
-        """Clients by their id, grants by digest. Raises ScopeError for a file that is not ours."""
+    def __post_init__(self) -> None:
+        self._proof = _proof(self.passphrase, secrets.token_hex(16))
+
+    def opened(self) -> tuple[Clients, Refresh]:
+        """Clients by their id, grants by digest; none that another pass phrase has allowed.
+
+        Of a part that was written before parts told their pass phrase, all is believed once.
+        Raises ScopeError for a file that is not ours, and for one that cannot be written.
+        """
         part = self._parts().get(self.issuer)
         if part is None:
             return OrderedDict(), OrderedDict()
+        clients, refresh = self._read(part)
+        proof = part.get("passphrase")
+        if proof is not None and self._proves(proof):
+            return clients, refresh
+        if proof is not None:
+            refresh = OrderedDict()
+        try:
+            self.write(clients, refresh)  # or the former pass phrase would allow it once more
+        except OSError as error:
+            raise ScopeError(f"cannot write {self.file}: {error.strerror}") from error
+        return clients, refresh
+
+    def _read(self, part: Any) -> tuple[Clients, Refresh]:
         try:
             clients = [OAuthClientInformationFull.model_validate(one) for one in part["clients"]]
             refresh = [
@@ -57,6 +83,7 @@ class Kept:
     def write(self, clients: Clients, refresh: Refresh) -> None:
         """Put the part in the place of the last one, whole or not at all. Raises OSError."""
         part = {
+            "passphrase": self._proof,
             "clients": [
                 each.model_dump(mode="json", exclude_none=True) for each in clients.values()
             ],
@@ -69,11 +96,21 @@ class Kept:
             others = [item for item in self._parts().items() if item[0] != self.issuer]
             parts = dict([*others, (self.issuer, part)][-ISSUERS_MAX:])
             opened, new = tempfile.mkstemp(prefix=f"{self.file.name}.", dir=self.file.parent)
-            with os.fdopen(opened, "w") as written:
-                json.dump({"format": FORMAT, "issuers": parts}, written)
-                written.flush()
-                os.fsync(opened)
-            os.replace(new, self.file)
+            try:
+                with os.fdopen(opened, "w") as written:
+                    json.dump({"format": FORMAT, "issuers": parts}, written)
+                    written.flush()
+                    os.fsync(opened)
+                os.replace(new, self.file)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(new)
+                raise
+
+    def _proves(self, proof: object) -> bool:
+        """Whether a part was written under the pass phrase of now."""
+        salt = str(proof).partition(":")[0]
+        return hmac.compare_digest(_proof(self.passphrase, salt).encode(), str(proof).encode())
 
     def _parts(self) -> dict[str, Any]:
         try:
@@ -103,6 +140,12 @@ class Kept:
             yield
         finally:
             os.close(lock)
+
+
+def _proof(passphrase: str, salt: str) -> str:
+    """What tells a pass phrase without holding it."""
+    made = hashlib.scrypt(passphrase.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=32)
+    return f"{salt}:{made.hex()}"
 
 
 def _own_text(file: Path) -> str:

@@ -9,11 +9,14 @@ Source: Model Context Protocol specification, "Authorization"; RFC 7591, RFC 920
 import hmac
 import time
 from collections import OrderedDict
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import anyio
 from anyio import to_thread
+from mcp.server.auth.handlers.authorize import AuthorizationHandler
 from mcp.server.auth.handlers.metadata import MetadataHandler
+from mcp.server.auth.handlers.token import TokenHandler
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import (
     AccessToken,
     AuthorizationCode,
@@ -24,37 +27,53 @@ from mcp.server.auth.provider import (
     RegistrationError,
     TokenError,
 )
-from mcp.server.auth.routes import build_metadata, cors_middleware, create_auth_routes
+from mcp.server.auth.routes import (
+    AUTHORIZATION_PATH,
+    TOKEN_PATH,
+    build_metadata,
+    cors_middleware,
+    create_auth_routes,
+)
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyUrl
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, request_response
+from starlette.types import ASGIApp
 
 from mcp_server.access.grants import ACCESS_SECONDS, Asked, Grants, Issued
 from mcp_server.access.kept import Kept
 from mcp_server.access.redirects import wrong_redirect
-from mcp_server.access.urls import as_url, same
+from mcp_server.access.urls import as_url, same, with_query
 
 SCOPE = "borealis"
 """The one right that there is: what a server may do, its own options decide."""
 CLIENTS_MAX = 200
 CLIENT_CHARACTERS_MAX = 8192
+FORM_BYTES_MAX = 8192
+"""Of what a browser sends, for a client or a person."""
 CONSENT_PATH = "/consent"
 METADATA_PATH = "/.well-known/oauth-authorization-server"
+OWN_PATHS = (METADATA_PATH, AUTHORIZATION_PATH, TOKEN_PATH)
 REGISTRATION = ClientRegistrationOptions(enabled=True, valid_scopes=[SCOPE], default_scopes=[SCOPE])
 REVOCATION = RevocationOptions(enabled=True)
 
 
 class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, AccessToken]):
-    """Lets clients in that a person allowed. issuer, resource: its URL, and the server's."""
+    """Lets clients in that a person allowed. issuer, resource: its URL, and the server's.
 
-    def __init__(self, issuer: str, resource: str, passphrase: str, kept: Kept) -> None:
-        self.issuer = issuer
+    Raises ScopeError for what it kept earlier, if that is not its own.
+    """
+
+    def __init__(self, resource: str, kept: Kept) -> None:
+        self.issuer = kept.issuer
         self.resource = resource
-        self._passphrase = passphrase.encode()
+        self._passphrase = kept.passphrase.encode()
         self._kept = kept
         self._keeping = anyio.Lock()
-        self.clients, refresh = kept.read()
+        self.clients, refresh = kept.opened()
         self.grants = Grants(refresh)
 
     def routes(self) -> list[Route]:
@@ -72,19 +91,55 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
         )
         return [
             Route(METADATA_PATH, endpoint=told, methods=["GET", "OPTIONS"]),
-            *(each for each in made if each.path != METADATA_PATH),
+            Route(AUTHORIZATION_PATH, endpoint=self._authorizing(), methods=["GET", "POST"]),
+            Route(TOKEN_PATH, endpoint=self._giving(), methods=["POST", "OPTIONS"]),
+            *(each for each in made if each.path not in OWN_PATHS),
         ]
+
+    def _authorizing(self) -> ASGIApp:
+        """The SDK's endpoint, whose errors too say whom they are of (RFC 9207)."""
+        handler = AuthorizationHandler(self)
+
+        async def handle(request: Request) -> Response:
+            answer = await handler.handle(request)
+            where = answer.headers.get("location", "")
+            if "error" in parse_qs(urlsplit(where).query):
+                answer.headers["location"] = with_query(where, {"iss": self.issuer})
+            return answer
+
+        return RequestBodyLimitMiddleware(request_response(handle), FORM_BYTES_MAX)
+
+    def _giving(self) -> ASGIApp:
+        """The SDK's endpoint, which would give who asks for another resource a token for this one.
+
+        Source: RFC 8707 section 2.2.
+        """
+        handler = TokenHandler(self, ClientAuthenticator(self))
+
+        async def handle(request: Request) -> Response:
+            wanted = (await request.form()).getlist("resource")
+            if not all(same(str(each), self.resource) for each in wanted):
+                refusal = {"error": "invalid_target", "error_description": self._alone}
+                return JSONResponse(refusal, 400, {"Cache-Control": "no-store"})
+            answer: Response = await handler.handle(request)
+            return answer
+
+        open_to_pages = cors_middleware(handle, ["POST", "OPTIONS"])
+        return RequestBodyLimitMiddleware(open_to_pages, FORM_BYTES_MAX)
+
+    @property
+    def _alone(self) -> str:
+        return f"this server gives tokens for {self.resource} alone"
 
     def knows(self, passphrase: str) -> bool:
         """Whether somebody knows the pass phrase."""
-        return hmac.compare_digest(passphrase.strip().encode(), self._passphrase)
+        given = passphrase.strip().encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(given, self._passphrase)
 
     def answered(self, asked: Asked, **answer: str) -> str:
         """Where a client hears what became of its request; it says who answers (RFC 9207)."""
-        said = {**answer, **({"state": asked.state} if asked.state else {}), "iss": self.issuer}
-        parts = urlsplit(asked.redirect_uri)
-        query = "&".join(filter(None, [parts.query, urlencode(said)]))
-        return urlunsplit(parts._replace(query=query))
+        state = {} if asked.state is None else {"state": asked.state}
+        return with_query(asked.redirect_uri, {**answer, **state, "iss": self.issuer})
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """A client that has registered."""
@@ -102,16 +157,15 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
             rest = (each for each in self.clients if each not in allowed)
             del self.clients[next(rest, next(iter(self.clients)))]
         self.clients[client_info.client_id] = client_info
-        await self._keep()
+        self.grants.changed = True
+        await self._keep_changes()
 
     async def authorize(
         self, client: OAuthClientInformationFull, params: AuthorizationParams
     ) -> str:
         """The page on which a person decides. Raises AuthorizeError for another resource."""
         if params.resource is not None and not same(params.resource, self.resource):
-            raise AuthorizeError(
-                "invalid_request", f"this server gives tokens for {self.resource} alone"
-            )
+            raise AuthorizeError("invalid_request", self._alone)
         asked = Asked(
             client.client_id,
             str(params.redirect_uri),
@@ -205,11 +259,14 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
         )
 
     async def _keep_changes(self) -> None:
-        if self.grants.changed:
-            self.grants.changed = False
-            await self._keep()
-
-    async def _keep(self) -> None:
+        """Write what was not written. What fails is tried again with the next request."""
         async with self._keeping:  # so that what is written last is the latest
+            if not self.grants.changed:
+                return
+            self.grants.changed = False
             clients, refresh = OrderedDict(self.clients), OrderedDict(self.grants.refresh)
-            await to_thread.run_sync(self._kept.write, clients, refresh)
+            try:
+                await to_thread.run_sync(self._kept.write, clients, refresh)
+            except BaseException:
+                self.grants.changed = True
+                raise

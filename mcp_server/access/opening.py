@@ -60,8 +60,8 @@ class AccessOptions:
             parts = urlsplit(resource)
             issuer = f"{parts.scheme}://{parts.netloc}"
             file = self.token_file.expanduser()
-            kept = Kept(file.with_name(f"{file.name}.clients"), issuer)
-            return by_local(LocalIssuer(issuer, resource, token, kept), token)
+            kept = Kept(file.with_name(f"{file.name}.clients"), issuer, token)
+            return by_local(LocalIssuer(resource, kept), token)
         if self.oauth is not None:
             issuer = checked_url(self.oauth, "--oauth")
             return by_issuer(issuer, resource, self.scopes, token)

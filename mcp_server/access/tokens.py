@@ -3,6 +3,7 @@
 Source: RFC 9068 (access tokens as JWT), RFC 8725 (best practices), RFC 8707 (audience).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ class Judge:
         except jwt.PyJWTError as error:
             raise TokenRefusedError("it is no JWT") from error
         algorithm = header.get("alg")
-        if algorithm not in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise TokenRefusedError("its algorithm is none that proves who signed it")
         if str(header.get("typ") or "JWT").lower() not in TYPES:
             raise TokenRefusedError("it is a JWT of another kind than an access token")
@@ -133,7 +134,7 @@ def _only(keys: Keys, header: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     expires, begins = claims["exp"], claims.get("nbf", 0)
     for each in (expires, begins):
-        if isinstance(each, bool) or not isinstance(each, int | float):
+        if isinstance(each, bool) or not isinstance(each, int | float) or abs(each) == math.inf:
             raise TokenRefusedError("its times are no numbers")
     if not now < expires:
         raise TokenRefusedError("it has expired")

@@ -4,7 +4,8 @@ Source: RFC 8414 section 2, RFC 8707 section 2. Issuers are compared as strings,
 """
 
 import ipaddress
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 
@@ -37,6 +38,13 @@ def checked_url(url: str, what: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise ScopeError(f"{what} needs https: {url} could be anybody's on the way")
     return url
+
+
+def with_query(url: str, more: Mapping[str, str]) -> str:
+    """A URL with more in its query."""
+    parts = urlsplit(url)
+    query = "&".join(filter(None, [parts.query, urlencode(more)]))
+    return urlunsplit(parts._replace(query=query))
 
 
 def is_loopback(host: str | None) -> bool:

@@ -16,11 +16,13 @@ from psycopg.rows import dict_row
 
 from mcp_server.advice import findings, queries
 from mcp_server.advice.findings import Finding, Index, Row
+from mcp_server.advice.indexing.statements import TEXT_CHARACTERS
 from mcp_server.databases.connections import Connection
 from mcp_server.sql_errors import connection_lost
 
 Check = Literal[
     "slow_queries",
+    "index_advice",
     "unused_indexes",
     "duplicate_indexes",
     "invalid_indexes",
@@ -38,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     "wraparound",
     "sequences",
     "slow_queries",
+    "index_advice",
     "missing_indexes",
     "invalid_indexes",
     "duplicate_indexes",
@@ -46,9 +49,12 @@ CHECKS: tuple[Check, ...] = (
     "cache_ratio",
 )
 """The most pressing first."""
+INDEX_ADVICE: Check = "index_advice"
+"""Which is not asked of the database itself (`mcp_server/advice/indexing`)."""
 SHOW_STATEMENTS: frozenset[Check] = frozenset({"locks", "long_transactions", "slow_queries"})
 """Of others, to whom the server does not show them."""
 
+TOLD_CHARACTERS = 2000
 CHECK_SECONDS = 5.0
 LOCK_SECONDS = 1.0
 
@@ -80,11 +86,10 @@ async def diagnose(
     Raises psycopg.Error when the connection is lost.
     """
     diagnosis = Diagnosis()
-    bounds = [f"{int(each * 1000)}" for each in (CHECK_SECONDS, LOCK_SECONDS)]
-    await connection.execute(_BOUNDS, bounds)
+    await _bound(connection)
     (sees_all, role) = await (await connection.execute(queries.SEES_ALL)).fetchone() or (False, "")
     for check in CHECKS:
-        if check not in checks:
+        if check not in checks or check == INDEX_ADVICE:
             continue
         await connection.execute("savepoint one_check")
         try:
@@ -96,7 +101,7 @@ async def diagnose(
             if connection_lost(error):
                 raise
             await connection.execute("rollback to savepoint one_check")
-            diagnosis.not_checked[check] = _why(error)
+            diagnosis.not_checked[check] = why(error)
             continue
         diagnosis.found += found
         if not sees_all and check in SHOW_STATEMENTS:
@@ -113,7 +118,7 @@ async def _run(connection: Connection, check: Check, long_seconds: float) -> lis
     rows = partial(_rows, connection)
     match check:
         case "slow_queries":
-            return list(findings.slow(await rows(await _slow(connection))))
+            return list(findings.slow(await rows(await _slow(connection, TOLD_CHARACTERS))))
         case "long_transactions":
             given = {"seconds": long_seconds}
             return [
@@ -126,6 +131,16 @@ async def _run(connection: Connection, check: Check, long_seconds: float) -> lis
         case _:
             statement, meaning = OF_ROWS[check]
             return list(meaning(await rows(statement)))
+
+
+async def worth_an_index(connection: Connection) -> list[Row]:
+    """The statements that an index is looked for, those that take most time first.
+
+    On a connection as of `diagnose`. Raises NotPossibleError, and psycopg.Error.
+    """
+    await _bound(connection)
+    rows = await _rows(connection, await _slow(connection, TEXT_CHARACTERS + 1))
+    return [row for row in rows if findings.worth_an_index(row)]
 
 
 OF_INDEXES: dict[Check, Callable[[Iterable[Index]], Iterator[Finding]]] = {
@@ -143,6 +158,11 @@ OF_ROWS: dict[Check, tuple[LiteralString, Callable[[Iterable[Row]], Iterator[Fin
 }
 
 
+async def _bound(connection: Connection) -> None:
+    bounds = [f"{int(each * 1000)}" for each in (CHECK_SECONDS, LOCK_SECONDS)]
+    await connection.execute(_BOUNDS, bounds)
+
+
 async def _rows(
     connection: Connection,
     statement: LiteralString | sql.Composed,
@@ -152,8 +172,11 @@ async def _rows(
     return [*await (await cursor.execute(statement, given)).fetchall()]
 
 
-async def _slow(connection: Connection) -> sql.Composed:
-    """The statement about slow queries. Raises NotPossibleError without the extension."""
+async def _slow(connection: Connection, length: int) -> sql.Composed:
+    """The statement about slow queries; of their texts, so many characters.
+
+    Raises NotPossibleError without the extension.
+    """
     place = await (await connection.execute(queries.STATEMENTS_PLACE)).fetchone()
     if place is None:
         raise NotPossibleError(
@@ -161,10 +184,11 @@ async def _slow(connection: Connection) -> sql.Composed:
             "have it in shared_preload_libraries)"
         )
     view = sql.Identifier(place[0], "pg_stat_statements")
-    return queries.SLOW.format(view=view, limit=sql.Literal(queries.ROWS_MAX))
+    return queries.SLOW.format(view=view, limit=queries.ROWS_MAX, length=length)
 
 
-def _why(error: psycopg.Error) -> str:
+def why(error: psycopg.Error) -> str:
+    """Why a check was not possible."""
     match error:
         case LockNotAvailable():
             return f"something is locked, and stayed so for {LOCK_SECONDS:g} s"

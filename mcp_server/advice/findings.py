@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 SLOW_MS = 100.0
 SLOW_SHARE = 0.2
 """Of all time that statements take: then the statement counts however fast one call is."""
+NOTED_SHARE = 0.03
+"""From here on an index is looked for."""
 UNUSED_BYTES = 512 * 1024
 LEAST_CALLS = 2
 SEQUENCE_USED = 0.6
@@ -68,6 +70,12 @@ def slow(rows: Iterable[Row]) -> Iterator[Finding]:
             f"{row['calls']} calls, {share:.0%} of all time",
             explain,
         )
+
+
+def worth_an_index(row: Row) -> bool:
+    """Whether a statement takes so much time, of one call or of all, that an index is tried."""
+    worth = row["mean_ms"] >= SLOW_MS or (row["share"] or 0.0) >= NOTED_SHARE
+    return worth and not row["hidden"] and row["calls"] >= LEAST_CALLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,17 @@ CONDITIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """lines: a node each, indented. remarks: what to look at. times: in ms, as far as measured."""
+    """lines: a node each, indented. remarks: what to look at. times: in ms, as far as measured.
+
+    indexes: the names of those that it uses.
+    """
 
     lines: list[str]
     remarks: list[str]
     cost: float
     planning_ms: float | None
     execution_ms: float | None
+    indexes: frozenset[str]
 
 
 def plan_of(explained: Any) -> Plan:
@@ -48,6 +52,7 @@ def plan_of(explained: Any) -> Plan:
         float(whole["Plan"].get("Total Cost", 0.0)),
         whole.get("Planning Time"),
         whole.get("Execution Time"),
+        frozenset(str(node["Index Name"]) for node, _ in nodes if "Index Name" in node),
     )
 
 

@@ -29,7 +29,7 @@ with here as (
     select s.* from {view} s
     where s.dbid = (select oid from pg_catalog.pg_database where datname = current_database())
 )
-select queryid::int8, left(query, 2000) as query, calls::int8,
+select queryid::int8, left(query, {length}) as query, calls::int8,
        total_exec_time::float8 as total_ms, mean_exec_time::float8 as mean_ms,
        max_exec_time::float8 as max_ms, rows::int8,
        (total_exec_time / nullif(sum(total_exec_time) over (), 0))::float8 as share,

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import socket
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -39,6 +41,7 @@ class Connection(psycopg.AsyncConnection[Any]):
     it cannot.
 
     on_reader: whether it is one to a reader. server: which of a cluster's servers it leads to.
+    login: a digest of what its session began with. seconds: when its server stops a statement.
     grant_advice: what to do when its role may not read something. known_types: names of
     PostgreSQL's own types; None of a connection that is not kept.
     """
@@ -47,6 +50,8 @@ class Connection(psycopg.AsyncConnection[Any]):
     server_pid: int
     on_reader: bool = False
     server: str = ""
+    login: int = 0
+    seconds: float = math.inf
     grant_advice: str = GRANT_ADVICE
     known_types: TypeNames | None = None
 
@@ -65,6 +70,22 @@ async def connect(dsn: str) -> Connection:
     )
     connection.dsn = dsn
     return connection
+
+
+async def promptly(connection: Connection, work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Await short work of our own. A server that is silent for so long is hung up on.
+
+    Raises psycopg.Error, also then.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+    finally:
+        if not task.done():
+            with anyio.CancelScope(shield=True):
+                await _hung_up(connection, task)
+            task.exception()  # seen, also where the caller has gone
+    return task.result()
 
 
 async def interruptible(
@@ -102,24 +123,43 @@ async def interruptible(
 async def _ended(connection: Connection, task: "asyncio.Future[Any]") -> None:
     """Wait for the end of work that was cancelled; SQL that has caught that is ended by force."""
     done, _ = await asyncio.wait([task], timeout=LISTENS_SECONDS)
-    if not done and connection.server_pid:
-        try:
-            await _terminate(connection)
-        except psycopg.Error as error:
-            log.warning("mcp.session_not_ended", error=type(error).__name__)
-    await asyncio.wait([task])
+    if not done:
+        await _forced(connection, task)
 
 
 async def _stop(connection: Connection, task: "asyncio.Future[Any]") -> None:
     """Cancel what a connection runs; end its session where SQL has caught that and goes on."""
-    await connection.cancel_safe(timeout=CANCEL_SECONDS)
+    try:
+        await connection.cancel_safe(timeout=CANCEL_SECONDS)
+    except psycopg.Error as error:
+        log.warning("mcp.not_cancelled", error=type(error).__name__)
     done, _ = await asyncio.wait([task], timeout=CANCEL_SECONDS)
-    if not done and not connection.server_pid:
-        await connection.close()
-        await asyncio.wait([task])
-    elif not done:
-        await _terminate(connection)
-        await asyncio.wait([task])
+    if not done:
+        await _forced(connection, task)
+
+
+async def _forced(connection: Connection, task: "asyncio.Future[Any]") -> None:
+    """End a session, where it is surely ours; a server that does not even do that is hung up on."""
+    if connection.server_pid:
+        try:
+            await _terminate(connection)
+        except psycopg.Error as error:
+            log.warning("mcp.session_not_ended", error=type(error).__name__)
+    done, _ = await asyncio.wait([task], timeout=CANCEL_SECONDS)
+    if not done:
+        await _hung_up(connection, task)
+
+
+async def _hung_up(connection: Connection, task: "asyncio.Future[Any]") -> None:
+    """Wait for the end of work for which the server seems to have gone.
+
+    The socket is shut and not closed: whoever waits for it hears of the end, and nobody else gets
+    its number meanwhile.
+    """
+    if not connection.closed:
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+    await asyncio.wait([task])
 
 
 async def _terminate(connection: Connection) -> None:

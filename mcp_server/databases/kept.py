@@ -1,20 +1,24 @@
 """Connections that read, kept for a moment between one call and the next.
 
-Opening one costs more than most reads. What a call leaves is wiped first, as DISCARD ALL does, so
-that no session state passes from one caller to the next; the session user may only read, so there
-is nothing to reset back to. One that is idle for IDLE_SECONDS is closed: by so much, at most, a
-server of tools puts off a pause of its cluster.
+Opening one costs more than most reads. What a call leaves is wiped first (`opening.wiped`), so that
+no session state passes from one caller to the next; the session user may only read, so there is
+nothing to reset back to. One that began with other settings than a new one would is closed, and so
+is one that is idle for IDLE_SECONDS: by so much, at most, a server of tools puts off a pause of its
+cluster.
 """
 
 import asyncio
 import select
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+
+from mcp_server.databases.connections import Connection
+from mcp_server.databases.opening import wiped
 
 IDLE_SECONDS = 3.0
 AGE_SECONDS = 60.0
@@ -23,8 +27,6 @@ KEPT_MAX = 8
 
 Key = tuple[str, str]
 """Resource id of a cluster, and which endpoint."""
-Connection = psycopg.AsyncConnection[Any]
-Wipe = Callable[[], Awaitable[None]]
 
 
 class KeptConnections:
@@ -37,19 +39,23 @@ class KeptConnections:
         self._timers: dict[Connection, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, key: Key) -> Any:
-        """One that is ready, the latest first; None where there is none."""
+    def take(self, key: Key, login: int | None) -> Connection | None:
+        """One that is ready, the latest first; None where there is none.
+
+        login: what a new one would begin with; None where that is not known.
+        """
         for connection in [each for each, of in reversed(self._idle.items()) if of == key]:
             self._forget(connection)
-            if _lives(connection) and time.monotonic() < self._since[connection] + AGE_SECONDS:
+            young = time.monotonic() < self._since[connection] + AGE_SECONDS
+            if young and connection.login == login and _lives(connection):
                 return connection
             self._close(connection)
         return None
 
-    def give(self, key: Key, connection: Connection, wipe: Wipe) -> None:
-        """Take one over from a call that has ended well. wipe: makes it as it was when opened."""
+    def give(self, key: Key, connection: Connection) -> None:
+        """Take one over from a call that has ended well."""
         self._since.setdefault(connection, time.monotonic())
-        self._start(self._keep(key, connection, wipe))
+        self._start(self._keep(key, connection))
 
     async def close(self) -> None:
         """Close all of them."""
@@ -59,13 +65,12 @@ class KeptConnections:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _keep(self, key: Key, connection: Connection, wipe: Wipe) -> None:
+    async def _keep(self, key: Key, connection: Connection) -> None:
         try:
-            await wipe()
+            as_new = await wiped(connection)
         except psycopg.Error:
-            self._close(connection)  # it has ended, or its cluster has
-            return
-        if not self.users:
+            as_new = False  # it has ended, or its cluster has
+        if not (as_new and self.users):
             self._close(connection)
             return
         self._idle[connection] = key

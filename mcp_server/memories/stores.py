@@ -189,11 +189,9 @@ class Memories:
 
     async def _place_of(self, scope: MemoryScope, text: str, *, separate: bool) -> Remembered:
         """Where a new text goes."""
-        from langgraph.store.base import SearchOp
+        from langgraph.store.base import GetOp, SearchOp
 
-        taken = await self._at(scope, id := id_of(text))
-        if taken is not None and say_the_same(taken, text, None):
-            return Remembered(id, "updated", similarity=1.0)
+        at = GetOp(scope.namespace, id := id_of(text), refresh_ttl=False)
         near = SearchOp(
             scope.namespace,
             filter={"block": False},
@@ -201,7 +199,10 @@ class Memories:
             query=text,
             refresh_ttl=False,
         )
-        for found in map(Memory.of, await _found(self.vectors, near)):
+        taken, nearest = cast(tuple[Any, list[Any]], await self.vectors.abatch([at, near]))
+        if taken is not None and say_the_same(Memory.of(taken).text, text, None):
+            return Remembered(id, "updated", similarity=1.0)
+        for found in map(Memory.of, nearest):
             if say_the_same(found.text, text, found.score):
                 return Remembered(found.id, "updated", found.text, found.score)
         # The id of a text that a later one has taken the place of stays with that one.

@@ -25,7 +25,6 @@ from cluster_runtime.wording import Words
 from mcp_server.answers.pages import Answer
 from mcp_server.rendering import clip
 from mcp_server.results import ToolResult
-from mcp_server.sessions import asked_again
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.toolkit.arguments import (
     CLUSTER_PARAMETER,
@@ -150,11 +149,15 @@ def bind(
 
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
         if not definition.effect.writes:
-            return await asked_again(run)
+            return await platform.asked_again(run)
+        done: Told | None = None
         try:
-            return await run()
+            done = await run()
+            return done
         finally:
-            platform.found.clear()  # it may have renamed, deleted or replaced clusters
+            # It may have renamed, deleted or replaced clusters; only rows come of a memory.
+            if done is None or definition.toolset is not Toolset.MEMORY:
+                platform.forget()
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any

@@ -1,7 +1,7 @@
 """What tools stand on: the narrow port to the clusters, what a server may do, and one call."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,8 +12,10 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
+from cluster_runtime.errors import ClusterNotFoundError, InvalidClusterStateError
 from mcp_server.answers.pages import ANSWER_TOKENS, KeptAnswers
 from mcp_server.databases.existing import Database, Databases
+from mcp_server.databases.opening import asked_again
 from mcp_server.memories.stores import KeptMemories
 from mcp_server.questions import Questions
 from mcp_server.safety.confirmations import Confirmations
@@ -24,6 +26,8 @@ from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
 T = TypeVar("T")
 FOUND_SECONDS = 2.0
 """To look a cluster up takes as long as to read from it, where its host is another process."""
+GONE = (ClusterNotFoundError, InvalidClusterStateError)
+"""What a handle says whose cluster was deleted: the second while it goes."""
 
 
 @dataclass(slots=True)
@@ -31,7 +35,8 @@ class Platform:
     """What the tools of one server share: its clusters or databases, and what it learnt of them.
 
     plane: None for a server of databases that are there already, whose tools need none.
-    found: clusters by what they were called a moment ago, for reads; with when to look again.
+    found: clusters by what they were called a moment ago, with when to look again.
+    forgotten: how often that was given up. What was looked up before is of an earlier time.
     """
 
     plane: ControlPlane | None
@@ -42,6 +47,7 @@ class Platform:
     memories: KeptMemories = field(default_factory=KeptMemories)
     confirmations: Confirmations = field(default_factory=Confirmations)
     found: dict[str, tuple[Cluster, float]] = field(default_factory=dict)
+    forgotten: int = 0
 
     @property
     def clusters(self) -> ControlPlane:
@@ -61,11 +67,37 @@ class Platform:
         """
         if self.databases is not None:
             return self.databases.database(identifier)
+        return await self.known(identifier)
+
+    async def known(self, identifier: str) -> Cluster:
+        """A cluster by name, as it was a moment ago. Raises ClusterNotFoundError."""
         found, until = self.found.get(identifier, (None, 0.0))
         if found is None or time.monotonic() > until:
+            before = self.forgotten
             found = await self.off_loop(lambda: self.clusters.cluster(identifier))
-            self.found[identifier] = found, time.monotonic() + FOUND_SECONDS
+            if before == self.forgotten:
+                self.note(identifier, found)
         return found
+
+    def note(self, identifier: str, cluster: Cluster) -> None:
+        """Know a cluster by a name for a moment."""
+        self.found[identifier] = cluster, time.monotonic() + FOUND_SECONDS
+
+    def forget(self) -> None:
+        """Look clusters up again: they may have been renamed, deleted or replaced."""
+        self.found.clear()
+        self.forgotten += 1
+
+    async def asked_again(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What a call returns that only reads: asked once more where its cluster has gone.
+
+        Another may have the name by now, and where the host has gone, the next one is asked.
+        """
+        try:
+            return await asked_again(read)
+        except GONE:
+            self.forget()
+            return await asked_again(read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from cluster_runtime import Tag
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError
-from mcp_server.databases.connections import Connection
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import connected
 from mcp_server.toolkit.platform import Call, Platform
@@ -113,8 +112,10 @@ class Moment:
         return cls(int(following), oldest == following)
 
 
-async def _now(connection: Connection) -> Moment:
-    (snapshot,) = await (await connection.execute(NOW)).fetchone() or ("0:0:",)
+async def _now(cluster: Cluster) -> Moment:
+    """Over a connection of its own: who held one while work waits for another may wait for ever."""
+    async with connected(cluster, None, limits_of_a_call()) as connection:
+        (snapshot,) = await (await connection.execute(NOW)).fetchone() or ("0:0:",)
     return Moment.of(snapshot)
 
 
@@ -132,17 +133,15 @@ async def on_a_branch(
     compare: of two clusters, by their names; blocks. seconds: how long the work may take in all.
     commits: how many transactions of its own a comparison makes in its source.
     """
-    limits = limits_of_a_call(seconds=seconds + SPARE_SECONDS)
-    async with connected(cluster, None, limits) as watch:
-        before = await _now(watch)
-        async with throwaway(call, cluster, seconds) as base:
-            if before.ran_out and await _now(watch) == before:
-                done = await work(base)
-                compared = await call.off_loop(lambda: compare(cluster.identifier, base.identifier))
-                if (await _now(watch)).next_xid - before.next_xid <= commits:
-                    return done, compared
-            else:
-                return await _beside(call, base, work, compare, seconds)
+    before = await _now(cluster)
+    async with throwaway(call, cluster, seconds) as base:
+        if before.ran_out and await _now(cluster) == before:
+            done = await work(base)
+            compared = await call.off_loop(lambda: compare(cluster.identifier, base.identifier))
+            if (await _now(cluster)).next_xid - before.next_xid <= commits:
+                return done, compared
+        else:
+            return await _beside(call, base, work, compare, seconds)
     async with throwaway(call, cluster, seconds) as base:
         return await _beside(call, base, work, compare, seconds)
 

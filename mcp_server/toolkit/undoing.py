@@ -9,12 +9,13 @@ from anyio import to_thread
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.errors import BorealisError
+from mcp_server.databases.opening import asked_again
 from mcp_server.errors import StatementLostError
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.results import ExecutionResult
 from mcp_server.safety import functions
 from mcp_server.safety.destructive import Judged, judge
-from mcp_server.sessions import asked_again, connected
+from mcp_server.sessions import connected
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
 

@@ -3,14 +3,28 @@
 import json
 from typing import Annotated
 
+import psycopg
 from pydantic import Field
 
-from mcp_server.advice.examining import CHECK_SECONDS, CHECKS, Check
+from cluster_runtime.errors import BorealisError
+from mcp_server.advice.examining import (
+    CHECK_SECONDS,
+    CHECKS,
+    INDEX_ADVICE,
+    Check,
+    Diagnosis,
+    NotPossibleError,
+    why,
+    worth_an_index,
+)
 from mcp_server.advice.examining import diagnose as examine
 from mcp_server.advice.findings import Finding
+from mcp_server.advice.indexing.trying import ALL_SECONDS as ADVICE_SECONDS
+from mcp_server.advice.indexing.trying import Advice, advise
 from mcp_server.advice.plans import plan_of
 from mcp_server.answers.pages import Answer
 from mcp_server.databases.connections import interruptible
+from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.guard.checks import inspect
 from mcp_server.rendering import Json
@@ -19,9 +33,13 @@ from mcp_server.sessions import examining, fetched, reading
 from mcp_server.toolkit.arguments import ClusterName, DatabaseName, TimeoutSeconds
 from mcp_server.toolkit.definition import Effect, Reach, tool
 from mcp_server.toolkit.platform import Call
+from mcp_server.toolkit.throwaway import throwaway
 from mcp_server.toolkit.toolsets import Toolset
 
 ALL_SECONDS = (len(CHECKS) + 1) * CHECK_SECONDS
+NO_BRANCH = (
+    "candidates are built on a branch, and {}; explain_query shows what a statement does now"
+)
 MEND = "mend is SQL to read before you run it; what it names comes from the database."
 
 
@@ -72,6 +90,7 @@ async def diagnose(
 ) -> Answer:
     """Find what ails a database, the most pressing first, each with the SQL that mends it."""
     handle = await call.database(cluster)
+    wanted = checks or CHECKS
     limits = limits_of_a_call(seconds=ALL_SECONDS)
     async with (
         examining(handle, database, limits) as connection,
@@ -79,9 +98,12 @@ async def diagnose(
     ):
         told = await interruptible(
             connection,
-            examine(connection, checks or CHECKS, long_seconds=long_seconds),
+            examine(connection, wanted, long_seconds=long_seconds),
             ALL_SECONDS,
         )
+    tried = Advice()
+    if INDEX_ADVICE in wanted:
+        tried = await _index_advice(call, handle, database, told)
 
     def wrap(items: object, first: bool) -> Json:
         page: dict[str, Json] = {"findings": items}
@@ -89,10 +111,46 @@ async def diagnose(
             page["fine"] = list(told.fine)
         if first and told.not_checked:
             page["not_checked"] = dict(told.not_checked)
+        if first and tried.no_index:
+            page["no_index_helps"] = dict(tried.no_index)
+        if first and tried.not_tried:
+            page["not_tried"] = dict(tried.not_tried)
         return page
 
     notes = (MEND,) if told.found else ()
     return Answer([_told(each) for each in told.found], wrap, notes, fenced=True)
+
+
+async def _index_advice(
+    call: Call, handle: Database, database: str | None, told: Diagnosis
+) -> Advice:
+    """Try indexes on a branch; what is found goes to what was found before."""
+    if isinstance(handle, ExistingDatabase) or call.scope.read_only:
+        existing = isinstance(handle, ExistingDatabase)
+        lacking = "this database has none" if existing else "this server only reads"
+        told.not_checked[INDEX_ADVICE] = NO_BRANCH.format(lacking)
+        return Advice()
+    try:
+        limits = limits_of_a_call(seconds=CHECK_SECONDS)
+        async with examining(handle, database, limits) as connection:
+            slow = await interruptible(connection, worth_an_index(connection), CHECK_SECONDS)
+        if not slow:
+            told.fine.append(INDEX_ADVICE)
+            return Advice()
+        cluster = await call.cluster(handle.identifier)
+        async with (
+            throwaway(call, cluster, ADVICE_SECONDS) as branch,
+            call.progress.during("trying indexes on a branch"),
+        ):
+            advice = await advise(slow, branch, database)
+    except psycopg.Error as error:
+        told.not_checked[INDEX_ADVICE] = why(error)
+    except (NotPossibleError, BorealisError) as error:
+        told.not_checked[INDEX_ADVICE] = str(error)
+    else:
+        told.found = sorted([*told.found, *advice.found], key=lambda one: CHECKS.index(one.check))
+        return advice
+    return Advice()
 
 
 def _told(finding: Finding) -> Json:

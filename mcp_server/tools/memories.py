@@ -139,19 +139,22 @@ async def forget(
 
 async def _writing(call: Call, cluster: str) -> Memories:
     """The memories in a cluster, which is made where it is the one for memories."""
-    if cluster == call.scope.memory_cluster:
+    try:
+        handle = await call.platform.known(cluster)
+    except ClusterNotFoundError:
+        if cluster != call.scope.memory_cluster:
+            raise
         handle = await call.off_loop(
             lambda: call.plane.create_db_cluster(cluster, if_not_exists=True)
         )
-    else:
-        handle = await call.cluster(cluster)
+        call.platform.note(cluster, handle)
     return call.platform.memories.of(handle, writes=True)
 
 
 async def _reading(call: Call, cluster: str) -> Memories | None:
     """The same to read; None where the cluster for memories is still to be made."""
     try:
-        handle = await call.cluster(cluster)
+        handle = await call.platform.known(cluster)
     except ClusterNotFoundError:
         if cluster != call.scope.memory_cluster:
             raise

@@ -1,8 +1,6 @@
 """A client that leaves a call frees what the database does for it; over all transports."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,10 +16,12 @@ from mcp.client.stdio import stdio_client
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.errors import BorealisError
+from tests.mcp_server.processes import http_server
 from tests.waiting import wait_until
 
-FREED_SECONDS = 5.0
-"""A second on an idle machine, which this one may not be."""
+FREED_SECONDS = 1.0
+TRIES = 3
+"""A machine that is busy may be late once, or twice; a server that is slow is so always."""
 ENDLESS = (
     "with recursive crawling(n) as (select id from crawled union all select n from crawling) "
     "select count(*) from crawling"
@@ -78,21 +78,8 @@ def crawling(runtime: Runtime, crawled: int) -> int:
 
 @pytest.fixture(scope="module")
 def http_url(state_dir: Path, runtime: Runtime) -> Iterator[str]:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mcp_server", "--state-dir", str(state_dir / "state")),
-            *("--http", "--port", "0", *OPTIONS),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"},
-    )
-    line = process.stderr.readline()
-    assert "MCP server at" in line
-    yield line.split()[-1]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    process.stderr.close()
+    with http_server("--state-dir", str(state_dir / "state"), *OPTIONS) as served:
+        yield served.url
 
 
 @asynccontextmanager
@@ -141,8 +128,12 @@ async def test_a_client_that_leaves_a_call_frees_the_database(
 ) -> None:
     tool, arguments = CALLS[call]
     async with client_over(transport, http_url, state_dir, tmp_path / "log") as client:
-        took = await freed(client, lambda: crawling(runtime, crawled) > 0, tool, arguments)
-        assert took < FREED_SECONDS
+        took: list[float] = []
+        while len(took) < TRIES and not any(each < FREED_SECONDS for each in took):
+            took.append(
+                await freed(client, lambda: crawling(runtime, crawled) > 0, tool, arguments)
+            )
+        assert min(took) < FREED_SECONDS
         # The server goes on.
         after = await client.call_tool("run_query", {"cluster": "slow", "sql": "select 1"})
         assert not after.is_error

@@ -6,8 +6,10 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from cluster_runtime import ClusterHandle
+from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.tracing import STATEMENTS_VARIABLE
+from mcp_server.server import build_server
+from mcp_server.tools import ServerScope
 from tests.mcp_server.conftest import Tools
 from tests.traces import spans_in_memory
 
@@ -66,10 +68,13 @@ async def test_statements_are_told_when_asked_for(
 
 
 async def test_the_operations_of_a_call_are_below_it(
-    tools: Tools, spans: InMemorySpanExporter
+    runtime: Runtime, shop: ClusterHandle, spans: InMemorySpanExporter
 ) -> None:
-    await tools("list_clusters")
+    # One that writes has operations of its own when it starts.
+    await Tools(build_server(runtime, ServerScope(read_only=True)))("list_clusters")
     call = of_tool(spans, "list_clusters")
     below = [each for each in spans.get_finished_spans() if each.name == "rds.DescribeDBClusters"]
-    # A server that begins has operations of its own.
-    assert call.context.trace_id in [each.parent.trace_id for each in below if each.parent]
+    assert below
+    for each in below:
+        assert each.parent is not None
+        assert each.parent.trace_id == call.context.trace_id

@@ -24,6 +24,7 @@ from mcp_server.cli.commands import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import listen, own_names
 from tests.mcp_server.conftest import told
+from tests.mcp_server.processes import http_server
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -143,21 +144,9 @@ def test_a_server_that_cannot_start_says_why_in_one_line(
 
 @pytest.fixture(scope="module")
 def http_url(state_dir: Path) -> Iterator[str]:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mcp_server", "--state-dir", str(state_dir / "http")),
-            *("--http", "--port", "0", "--warm-pool", "0", "--cluster", "web", "--create"),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"},
-    )
-    line = process.stderr.readline()
-    assert "MCP server at" in line
-    yield line.split()[-1]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    process.stderr.close()
+    home = str(state_dir / "http")
+    with http_server("--state-dir", home, "--cluster", "web", "--create") as served:
+        yield served.url
 
 
 async def test_clients_work_over_streamable_http(http_url: str) -> None:

@@ -6,9 +6,9 @@ Pure. Shapes are botocore's. Source: smithy.io, "AWS JSON 1.1 protocol".
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from cluster_runtime.api.protocols.values import moment
 from cluster_runtime.api.refusals import RefusedRequestError, invalid_value
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -34,7 +34,7 @@ def parse(found: Mapping[str, Any], shape: Any) -> dict[str, Any]:
     if unknown:
         raise invalid_value(f"the operation has no parameter {unknown[0]!r}")
     return {
-        name: _moment(value) if known[name].type_name == "timestamp" else value
+        name: _moment(name, value) if known[name].type_name == "timestamp" else value
         for name, value in found.items()
         if value is not None
     }
@@ -74,5 +74,10 @@ def _plain(shape: Any, value: Any) -> Any:
             return value
 
 
-def _moment(value: Any) -> Any:
-    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value
+def _moment(name: str, value: Any) -> Any:
+    if not isinstance(value, int | float | str):
+        return value
+    try:
+        return moment(value)
+    except ValueError as error:
+        raise invalid_value(f"{name} is {value!r}, which is no time") from error

@@ -4,11 +4,12 @@ What a noun and a shape both have goes over; what only one of them has stays beh
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from cluster_runtime.api.refusals import missing
 from cluster_runtime.control.operations.declaration import snake_case
 
 
@@ -32,9 +33,15 @@ def to_value(value: Any, shape: Any) -> Any:
 
 
 def from_members(kind: type, members: Mapping[str, Any]) -> Any:
-    """A noun from a structure's members; what these lack has the noun's default."""
+    """A noun from a structure's members; what these lack has the noun's default.
+
+    Raises RefusedRequestError where it has none.
+    """
     given = {snake_case(name): value for name, value in members.items()}
     hints = _hints(kind)
+    for each in fields(kind):
+        if each.name not in given and each.default is each.default_factory is MISSING:
+            raise missing(f"{each.name.title().replace('_', '')} of each {kind.__name__}")
     return kind(
         **{
             each.name: from_value(hints[each.name], given[each.name])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster_runtime.api.refusals import RefusedRequestError, invalid_value
+from cluster_runtime.api.refusals import invalid_value, missing
 
 
 def scalar(kind: str, text: str) -> Any:
@@ -21,8 +21,7 @@ def scalar(kind: str, text: str) -> Any:
         case "float" | "double":
             return float(text)
         case "timestamp":
-            moment = datetime.fromisoformat(text)
-            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            return moment(text)
         case "blob":
             try:
                 return base64.b64decode(text, validate=True)
@@ -32,17 +31,27 @@ def scalar(kind: str, text: str) -> Any:
             return text
 
 
+def moment(value: str | float) -> datetime:
+    """A time as text (ISO 8601), or in seconds since 1970. Raises ValueError for what is none."""
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+            return aware.astimezone(UTC)
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError(value) from error
+
+
 def check(members: Mapping[str, Any], shape: Any) -> None:
     """Raises RefusedRequestError for what the shape does not allow."""
     from botocore.validate import ParamValidator
 
     if shape is None:
         return
-    missing = [name for name in shape.required_members if name not in members]
-    if missing:
-        raise RefusedRequestError(
-            f"the request must contain the parameter {missing[0]}", fault="MissingParameter"
-        )
+    for name in shape.required_members:
+        if name not in members:
+            raise missing(name)
     report = ParamValidator().validate(dict(members), shape)
     if report.has_errors():
         raise invalid_value(report.generate_report())

@@ -25,6 +25,9 @@ NOTE_EVERY_S = 10.0
 BACKUPS_EVERY_S, BACKUPS_FIRST_S = 900.0, 60.0
 UNTAGGED = "(untagged)"
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""A clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+
 _log = get_logger(__name__)
 
 
@@ -86,10 +89,10 @@ async def note_usage(runtime: OpenRuntime, *, all_of_them: bool = False) -> None
         for cluster in runtime.clusters.values()
         if cluster.db_cluster.status is not ClusterStatus.CREATING
     ]
-    now = int(time.time())
+    now, clock = int(time.time()), time.clock_gettime(_STEADY)
 
     def flush() -> None:
-        runtime.meter.flush(known, now, all_of_them=all_of_them)
+        runtime.meter.flush(known, now, all_of_them=all_of_them, clock=clock)
 
     await in_thread(flush)
 

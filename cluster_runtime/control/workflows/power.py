@@ -19,17 +19,24 @@ from cluster_runtime.control.records.event_messages import (
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.workflows.pausing.deep import pause_deeply
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import BorealisError, InvalidClusterStateError
+from cluster_runtime.errors import InvalidClusterStateError
 
 
 async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Stop the writer and refuse connections until the cluster is started again."""
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
-        cluster.db_cluster = replace(cluster.db_cluster, status=ClusterStatus.STOPPING)
-        await close_endpoints(runtime, cluster)
-        await cluster.instances.stop(Shutdown.FAST)
-        await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.STOPPED))
+        before = cluster.db_cluster
+        cluster.db_cluster = replace(before, status=ClusterStatus.STOPPING)
+        try:
+            await close_endpoints(runtime, cluster)
+            await cluster.instances.stop(Shutdown.FAST)
+            await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.STOPPED))
+        except BaseException:  # also where its caller gives it up
+            cluster.db_cluster = before
+            await _open(runtime, cluster)
+            await runtime.store(cluster, cluster.db_cluster)
+            raise
         await runtime.record(cluster, STOPPED, NOTIFICATION)
         return cluster.db_cluster
 
@@ -43,15 +50,22 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         try:
             if before.has_writer:
                 await cluster.writer.ensure_running()
-            if before.has_writer and before.internet_access_gateway_enabled:
-                await open_endpoints(runtime, cluster)
-        except BorealisError:
-            cluster.db_cluster = before
+            await _open(runtime, cluster)
+            await runtime.store(
+                cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE)
+            )
+        except BaseException:  # also where its caller gives it up
+            await close_endpoints(runtime, cluster)
             await cluster.instances.stop(Shutdown.IMMEDIATE)
+            await runtime.store(cluster, before)
             raise
-        await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE))
         await runtime.record(cluster, STARTED, NOTIFICATION)
         return cluster.db_cluster
+
+
+async def _open(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    if cluster.db_cluster.has_writer and cluster.db_cluster.internet_access_gateway_enabled:
+        await open_endpoints(runtime, cluster)
 
 
 async def pause_db_cluster(

@@ -1,17 +1,24 @@
 """The way back in for a tenant who locked himself out: settings that a session inherits, undone."""
 
-from psycopg import sql
+from typing import LiteralString
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.engine.access.names import Named, naming
 
 _DATABASES = """
-select datname, datdba operator(pg_catalog.=) (select oid from pg_catalog.pg_authid
+select oid::int8, datname, datdba operator(pg_catalog.=) (select oid from pg_catalog.pg_authid
                                                 where rolname operator(pg_catalog.=) %s) as owned
   from pg_catalog.pg_database
  where not datistemplate and datname operator(pg_catalog.<>) 'rdsadmin'
    and datconnlimit operator(pg_catalog.<>) -2
  order by oid
 """
+
+_OPEN: tuple[LiteralString, ...] = (
+    "alter database {} reset all",
+    "alter database {} allow_connections true",
+    "alter database {} connection limit -1",
+)
 
 
 async def reset_settings(runtime: OpenRuntime, cluster: HostedCluster) -> None:
@@ -23,33 +30,25 @@ async def reset_settings(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     Settings of other roles stay.
     """
     instance, db_cluster = cluster.writer, cluster.db_cluster
-    master = sql.Identifier(db_cluster.master_username)
+    master = db_cluster.master_username
     await instance.execute(
-        sql.SQL("alter role {} login inherit connection limit -1 valid until 'infinity'").format(
-            master
-        )
+        naming("alter role {} login inherit connection limit -1 valid until 'infinity'", master)
     )
-    await instance.execute(sql.SQL("alter role {} reset all").format(master))
+    await instance.execute(naming("alter role {} reset all", master))
     databases = await instance.execute(_DATABASES, db_cluster.master_username)
-    if db_cluster.database_name not in {name for name, _ in databases}:
+    if db_cluster.database_name not in {name for _, name, _ in databases}:
         await instance.execute(
-            sql.SQL("create database {} template template1 owner {}").format(
-                sql.Identifier(db_cluster.database_name), master
+            naming(
+                "create database {} template template1 owner {}", db_cluster.database_name, master
             )
         )
-    for name, owned in databases:
-        database = sql.Identifier(name)
-        for statement in ("reset all", "allow_connections true", "connection limit -1"):
-            await instance.execute(
-                sql.SQL("alter database {} ").format(database) + sql.SQL(statement)
-            )
-        await instance.execute(
-            sql.SQL("alter role {} in database {} reset all").format(master, database)
-        )
+    for oid, name, owned in databases:
+        database = Named("database", oid, name)
+        for statement in _OPEN:
+            await instance.execute(naming(statement, database))
+        await instance.execute(naming("alter role {} in database {} reset all", master, database))
         if owned:
-            await instance.execute(
-                sql.SQL("grant all on database {} to {}").format(database, master)
-            )
+            await instance.execute(naming("grant all on database {} to {}", database, master))
     await runtime.record(
         cluster,
         "settings of its databases and of its master user were reset",

@@ -9,11 +9,13 @@ import filecmp
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from typing import cast
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
@@ -23,6 +25,7 @@ from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.engine.access import functions, leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
+from cluster_runtime.engine.access.names import Named, is_utf8, naming, sayable, shown
 from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
 from cluster_runtime.engine.system.files import write_atomically
 from cluster_runtime.errors import EngineError
@@ -57,6 +60,11 @@ _TENANT_DATABASES = (
 _ALL_DATABASES = (
     "select datname, datallowconn from pg_catalog.pg_database "
     "where datconnlimit operator(pg_catalog.<>) -2 order by oid"
+)
+_EACH_DATABASE = (
+    "select oid::int8, datname, datallowconn from pg_catalog.pg_database "
+    "where datname operator(pg_catalog.<>) 'rdsadmin' "
+    "and datconnlimit operator(pg_catalog.<>) -2 order by oid"
 )
 _RECIPE = "select number from runtime.recipe"
 
@@ -152,6 +160,9 @@ async def _make_functions(instance: HostedInstance) -> list[str]:
     for database, open_to_sessions in await admin.execute(_ALL_DATABASES):
         # A host that was killed meanwhile may have left that one open.
         closed = not open_to_sessions or database == _PRISTINE
+        if not is_utf8(database):
+            failures.append(f"{_lacks(database)}: its name is no UTF-8; rename it")
+            continue
         try:
             async with (
                 _opened(instance, database) if closed else nullcontext(),
@@ -159,12 +170,16 @@ async def _make_functions(instance: HostedInstance) -> list[str]:
             ):
                 await conn.execute(functions.FOR_DRIVERS)
         except (psycopg.Error, TimeoutError, EngineError) as error:
-            failures.append(
-                f"database {database!r} lacks aurora_replica_status() and what else drivers ask, "
-                f"for it could not be made there: {error}"
-            )
+            failures.append(f"{_lacks(database)}: {error}")
     await admin.execute(functions.MAKE_RECIPE)
     return [*failures, "functions that drivers ask were made"]
+
+
+def _lacks(database: str) -> str:
+    return (
+        f"database {shown(database)} lacks aurora_replica_status() and what else drivers ask, for "
+        "it could not be made there"
+    )
 
 
 @asynccontextmanager
@@ -241,43 +256,76 @@ async def _is_the_recipes(cluster: HostedCluster, oid: int) -> bool:
 
 
 async def _bring_up_database(runtime: OpenRuntime, cluster: HostedCluster, database: str) -> None:
+    lacks = f"database {shown(database)} could not be entered and lacks rds_grant_superuser()"
+    if not is_utf8(database):
+        lacks += ": its name is no UTF-8; rename it"
+        await runtime.record(cluster, lacks, "notification")
+        return
     try:
         async with cluster.writer.admin.inside(database) as conn:
             await _clean(runtime, cluster, conn)
             await conn.execute(roles.PASSING_ON)
     except psycopg.OperationalError as error:
-        await runtime.record(
-            cluster,
-            f"database {database!r} could not be entered and lacks rds_grant_superuser(): {error}",
-            "notification",
-        )
+        await runtime.record(cluster, f"{lacks}: {error}", "notification")
 
 
 async def clean_databases(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Take away what a superuser may have left in the databases of a cluster from elsewhere.
 
-    Before anybody is let in.
+    Before anybody is let in. Also in those that nobody enters: new ones are made from them, and
+    their owners open them. One that cannot be searched is closed for good.
     """
-    for (database,) in await cluster.writer.admin.execute(_TENANT_DATABASES):
+    writer = cluster.writer
+    for oid, name, open_to_sessions in await writer.admin.execute(_EACH_DATABASE):
+        database = Named("database", oid, name)
         try:
-            async with cluster.writer.admin.inside(database) as conn:
+            if not is_utf8(name):
+                database = await _renamed(runtime, cluster, database)
+            async with (
+                nullcontext() if open_to_sessions else _opened(writer, database.name),
+                writer.admin.inside(database.name) as conn,
+            ):
                 await _clean(runtime, cluster, conn)
-        except psycopg.Error as error:
+        except (psycopg.Error, TimeoutError, EngineError) as error:
+            await writer.admin.execute(naming("alter database {} owner to rdsadmin", database))
+            await writer.admin.execute(
+                naming("alter database {} allow_connections false", database)
+            )
             await runtime.record(
                 cluster,
-                f"database {database!r} could not be searched for what a superuser left: {error}",
+                f"database {shown(database.name)} could not be searched for what a superuser left, "
+                f"so nobody enters it: {error}",
                 "security",
             )
+    for event in await _make_functions(writer):
+        await runtime.record(cluster, event, "maintenance")
+
+
+async def _renamed(runtime: OpenRuntime, cluster: HostedCluster, database: Named) -> Named:
+    """Give a database a name that a session can be asked for by."""
+    taken = {name for _, name, _ in await cluster.writer.admin.execute(_EACH_DATABASE)}
+    numbers = (f"database_{database.oid}_{number}" for number in count(1))
+    name = next(each for each in numbers if each not in taken)
+    await cluster.writer.admin.execute(naming("alter database {} rename to {}", database, name))
+    await runtime.record(
+        cluster,
+        f"database {shown(database.name)} is {name!r} now: its name was no UTF-8",
+        "configuration change",
+    )
+    return Named("database", database.oid, name)
 
 
 async def _clean(
-    runtime: OpenRuntime, cluster: HostedCluster, conn: psycopg.AsyncConnection[tuple[object, ...]]
+    runtime: OpenRuntime, cluster: HostedCluster, conn: psycopg.AsyncConnection[TupleRow]
 ) -> None:
     """Take away what only a superuser can have left in a tenant's database."""
+    if conn.info.parameter_status("server_encoding") == "SQL_ASCII":
+        await conn.execute("set client_encoding = 'SQL_ASCII'")  # names of any bytes, both ways
     cursor = await conn.execute(leftovers.QUERY, {"master": cluster.db_cluster.master_username})
-    for statement, report in await cursor.fetchall():
+    for statement, found in await cursor.fetchall():
+        report = sayable(found)
         try:
-            await conn.execute(str(statement).encode())
+            await conn.execute(statement.encode("utf-8", "surrogateescape"))
         except psycopg.Error as error:
             report = f"{report}; that failed, remove it by hand: {error}"
         await runtime.record(cluster, f"in database {conn.info.dbname!r}: {report}", "security")

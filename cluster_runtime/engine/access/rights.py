@@ -8,12 +8,15 @@ and their reasons out.
 Source: PostgreSQL catalogs pg_authid, pg_auth_members, pg_db_role_setting, pg_parameter_acl.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
+from typing import LiteralString
 
 from psycopg import sql
 
 from cluster_runtime.engine.access import roles
+from cluster_runtime.engine.access.names import Named, naming, shown
 
 SUPERUSER_OID = 10
 FIRST_NORMAL_OID = 16384
@@ -34,7 +37,13 @@ select
  (select pg_catalog.json_agg(pg_catalog.json_build_array(parname, acl.grantee::pg_catalog.int8))
     from pg_catalog.pg_parameter_acl, lateral pg_catalog.aclexplode(paracl) acl),
  (select pg_catalog.json_agg(pg_catalog.json_build_array(oid::pg_catalog.int8, datname))
-    from pg_catalog.pg_database)
+    from pg_catalog.pg_database),
+ (select pg_catalog.json_agg(pg_catalog.json_build_array(
+         d.datname, d.datdba::pg_catalog.int8,
+         array(select acl.grantee::pg_catalog.int8 from pg_catalog.aclexplode(d.datacl) acl)))
+    from pg_catalog.pg_database d
+   where d.datname operator(pg_catalog.=)
+         any (array['rdsadmin', 'template0', 'template1']::pg_catalog.name[]))
 """
 
 
@@ -70,7 +79,8 @@ class Membership:
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What RIGHTS_QUERY found. settings: (database, role) oids, 0 for all; parameters: name and
-    grantee of GRANT ON PARAMETER; databases: names by oid.
+    grantee of GRANT ON PARAMETER; databases: names by oid; own: name, owner and who else has
+    rights, of the runtime's database and of the templates.
     """
 
     roles: tuple[Role, ...]
@@ -78,17 +88,19 @@ class Rights:
     settings: tuple[tuple[int, int], ...]
     parameters: tuple[tuple[str, int], ...]
     databases: Mapping[int, str]
+    own: tuple[tuple[str, int, list[int]], ...] = ()
 
     @classmethod
     def from_row(cls, row: tuple[list[list[object]] | None, ...]) -> "Rights":
         """The one row of RIGHTS_QUERY."""
-        found, memberships, settings, parameters, databases = (each or [] for each in row)
+        found, memberships, settings, parameters, databases, own = (each or [] for each in row)
         return cls(
             tuple(Role(*each) for each in found),  # type: ignore[arg-type]
             tuple(Membership(*each) for each in memberships),  # type: ignore[arg-type]
             tuple((each[0], each[1]) for each in settings),  # type: ignore[misc]
             tuple((each[0], each[1]) for each in parameters),  # type: ignore[misc]
             {each[0]: each[1] for each in databases},  # type: ignore[misc]
+            tuple((each[0], each[1], each[2]) for each in own),  # type: ignore[misc]
         )
 
 
@@ -116,17 +128,26 @@ def repairs(
         *_excess_memberships(rights, names, master, major),
         *_reserved_settings(rights),
         *_parameters(rights, names),
+        *_databases(rights, names),
     ]
 
 
 def _names_after(rights: Rights, runtime_roles: Mapping[str, int]) -> dict[int, str]:
     """The roles' names by oid, once the runtime's have theirs again."""
     own = {oid: name for name, oid in runtime_roles.items()}
+    taken = [role.name for role in rights.roles]
     return {
         role.oid: own.get(role.oid)
-        or (f"{role.name}_{role.oid}" if role.name in runtime_roles else role.name)
+        or (_free(role, taken) if role.name in runtime_roles else role.name)
         for role in rights.roles
     }
+
+
+def _free(role: Role, taken: Collection[str]) -> str:
+    """A name like its own that no role has, whatever a tenant called others."""
+    name = f"{role.name}_{role.oid}"
+    others = (f"{name}_{number}" for number in count(1))
+    return next(each for each in chain([name], others) if each not in taken)
 
 
 def _renamed_roles(
@@ -137,17 +158,17 @@ def _renamed_roles(
         role for role in rights.roles if role.name in runtime_roles and names[role.oid] != role.name
     ]
     for role in squatters:
-        now[role.oid] = f"{role.name}_{role.oid}"
-        yield _rename(role.name, now[role.oid], "that name is the runtime's")
+        now[role.oid] = _free(role, now.values())
+        yield _rename(role.oid, role.name, now[role.oid], "that name is the runtime's")
     for name, oid in runtime_roles.items():
         if now.get(oid, name) != name:
-            yield _rename(now[oid], name, "it is the runtime's")
+            yield _rename(oid, now[oid], name, "it is the runtime's")
 
 
-def _rename(now: str, name: str, why: str) -> Repair:
+def _rename(oid: int, now: str, name: str, why: str) -> Repair:
     return Repair(
-        sql.SQL("alter role {} rename to {}").format(sql.Identifier(now), sql.Identifier(name)),
-        f"role {now!r} is {name!r} now: {why}",
+        naming("alter role {} rename to {}", Named("role", oid, now), name),
+        f"role {shown(now)} is {name!r} now: {why}",
     )
 
 
@@ -158,7 +179,7 @@ def _attributes(
     for role in rights.roles:
         if role.oid == SUPERUSER_OID:
             continue
-        held = {
+        held: dict[LiteralString, bool] = {
             "superuser": role.superuser,
             "replication": role.replication,
             "bypassrls": role.bypass_rls,
@@ -166,10 +187,11 @@ def _attributes(
         }
         excess = [attribute for attribute, on in held.items() if on]
         if excess:
-            options = sql.SQL(" ").join(sql.SQL("no" + each) for each in excess)
+            name = names[role.oid]
+            options = " ".join(f"no{each}" for each in excess)
             yield Repair(
-                sql.SQL("alter role {} {}").format(sql.Identifier(names[role.oid]), options),
-                f"role {names[role.oid]!r} was {' and '.join(excess)}, which the runtime gives to "
+                naming("alter role {} " + options, Named("role", role.oid, name)),
+                f"role {shown(name)} was {' and '.join(excess)}, which the runtime gives to "
                 "nobody: revoked",
             )
 
@@ -202,9 +224,9 @@ def _excess_memberships(
         given = recipe.get((role, member)) if m.grantor == SUPERUSER_OID else None
         if given is None and (m.role in of_postgresql or _is_closed(role, member)):
             yield Repair(
-                _revocation(m, names),
-                f"role {member!r} was a member of {role!r}, which the runtime does not give: "
-                "revoked",
+                _membership("revoke {} from {} granted by {} cascade", m, names),
+                f"role {shown(member)} was a member of {shown(role)}, which the runtime does not "
+                "give: revoked",
             )
         elif role == roles.RDS_SUPERUSER and m.admin and not (given and given.admin):
             yield from _without_admin(rights, m, names)
@@ -225,27 +247,24 @@ def _without_admin(rights: Rights, m: Membership, names: Mapping[int, str]) -> I
             names[m.role], member
         ):
             yield Repair(
-                sql.SQL("grant {} to {} granted by {}").format(
-                    sql.Identifier(names[m.role]),
-                    sql.Identifier(member),
-                    sql.Identifier(roles.GRANTOR),
+                naming(
+                    "grant {} to {} granted by {}",
+                    Named("role", m.role, names[m.role]),
+                    Named("role", passed_on.member, member),
+                    roles.GRANTOR,
                 ),
-                f"role {member!r} keeps {names[m.role]!r}, now granted by {roles.GRANTOR!r}",
+                f"role {shown(member)} keeps {names[m.role]!r}, now granted by {roles.GRANTOR!r}",
             )
     yield Repair(
-        sql.SQL("revoke admin option for {} from {} granted by {} cascade").format(
-            sql.Identifier(names[m.role]),
-            sql.Identifier(names[m.member]),
-            sql.Identifier(names[m.grantor]),
-        ),
-        f"role {names[m.member]!r} passes {names[m.role]!r} on with rds_grant_superuser() from now "
-        "on, not with its ADMIN OPTION",
+        _membership("revoke admin option for {} from {} granted by {} cascade", m, names),
+        f"role {shown(names[m.member])} passes {names[m.role]!r} on with rds_grant_superuser() "
+        "from now on, not with its ADMIN OPTION",
     )
 
 
-def _revocation(m: Membership, names: Mapping[int, str]) -> sql.Composed:
-    return sql.SQL("revoke {} from {} granted by {} cascade").format(
-        *(sql.Identifier(names[oid]) for oid in (m.role, m.member, m.grantor))
+def _membership(statement: LiteralString, m: Membership, names: Mapping[int, str]) -> sql.Composed:
+    return naming(
+        statement, *(Named("role", oid, names[oid]) for oid in (m.role, m.member, m.grantor))
     )
 
 
@@ -253,30 +272,59 @@ def _reserved_settings(rights: Rights) -> Iterator[Repair]:
     """Settings that only a superuser can have made, for everybody or for the runtime itself."""
     for database, role in sorted(rights.settings):
         name = rights.databases.get(database, "")
-        if role == SUPERUSER_OID:
-            where = sql.SQL("role {}").format(sql.Identifier(roles.SUPERUSER))
-            if database:
-                where += sql.SQL(" in database {}").format(sql.Identifier(name))
+        if role == SUPERUSER_OID and database:
+            statement = naming(
+                "alter role {} in database {} reset all",
+                roles.SUPERUSER,
+                Named("database", database, name),
+            )
+            whose = f"role {roles.SUPERUSER!r} in database {shown(name)}"
+        elif role == SUPERUSER_OID:
+            statement = naming("alter role {} reset all", roles.SUPERUSER)
+            whose = f"role {roles.SUPERUSER!r}"
         elif role == 0 and database == 0:
-            where = sql.Composed([sql.SQL("role all")])
+            statement, whose = naming("alter role all reset all"), "all roles"
         elif name == roles.SUPERUSER and role == 0:
-            where = sql.SQL("database {}").format(sql.Identifier(name))
+            statement, whose = naming("alter database {} reset all", name), f"database {name!r}"
         else:
             continue
-        yield Repair(
-            sql.SQL("alter {} reset all").format(where),
-            f"settings of {where.as_string()} were not the runtime's: reset",
-        )
+        yield Repair(statement, f"settings of {whose} were not the runtime's: reset")
 
 
 def _parameters(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:
     for parameter, grantee in sorted(set(rights.parameters)):
         if grantee == SUPERUSER_OID:
             continue
-        whom = sql.Identifier(names[grantee]) if grantee else sql.SQL("public")
-        yield Repair(
-            sql.SQL("revoke all on parameter {} from {} cascade").format(
-                sql.Identifier(parameter), whom
-            ),
-            f"{whom.as_string()} had rights on the server's setting {parameter!r}: revoked",
-        )
+        statement: LiteralString = "revoke all on parameter {} from "
+        if grantee:
+            whom = shown(names[grantee])
+            revoked = naming(
+                statement + "{} cascade", parameter, Named("role", grantee, names[grantee])
+            )
+        else:
+            whom, revoked = "everybody", naming(statement + "public cascade", parameter)
+        yield Repair(revoked, f"{whom} had rights on the server's setting {parameter!r}: revoked")
+
+
+def _databases(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:
+    """The runtime's own database is for nobody else, and the templates are the superuser's."""
+    for name, owner, grantees in rights.own:
+        if owner != SUPERUSER_OID:
+            yield Repair(
+                naming("alter database {} owner to {}", name, roles.SUPERUSER),
+                f"database {name!r} belonged to role {shown(names[owner])}: taken back",
+            )
+        if name != roles.SUPERUSER:
+            continue
+        for grantee in sorted(set(grantees) - {SUPERUSER_OID, owner}):
+            whom = shown(names[grantee]) if grantee else "everybody"
+            revoked = (
+                naming(
+                    "revoke all on database {} from {} cascade",
+                    name,
+                    Named("role", grantee, names[grantee]),
+                )
+                if grantee
+                else naming("revoke all on database {} from public cascade", name)
+            )
+            yield Repair(revoked, f"{whom} had rights on database {name!r}: revoked")

@@ -28,6 +28,9 @@ FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 FS_TOPDIR_FL = 0x0002_0000
 """Attribute of a folder whose folders have nothing to do with each other (chattr +T)."""
 
+STRETCH_BYTES = 32 << 20
+"""Copied at once: some tens of milliseconds."""
+
 _NO_REFLINK = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
 _NO_ATTRIBUTE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM, errno.ENOSYS}
 _LONG = struct.Struct("@l")
@@ -39,9 +42,12 @@ def is_no_space(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def copy_tree(source: Path, target: Path, user: OsUser) -> None:
+def copy_tree(
+    source: Path, target: Path, user: OsUser, go_on: Callable[[], None] | None = None
+) -> None:
     """Copy a folder of plain files and folders to `target`, which must not exist yet.
 
+    go_on: called before each stretch of a file; what it raises ends the copy.
     Everything becomes the user's own, 0700 and 0600. Raises FileExistsError for a target that is
     there, and InsufficientStorageError where the file system is full; then, as after any error in
     the copy, nothing of `target` remains.
@@ -49,7 +55,7 @@ def copy_tree(source: Path, target: Path, user: OsUser) -> None:
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
     try:
-        _copy_folder(os.fspath(source), os.fspath(target), user, _Copier())
+        _copy_folder(os.fspath(source), os.fspath(target), user, _Copier(go_on or _nothing))
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         if is_no_space(error):
@@ -64,11 +70,19 @@ def copy_tree(source: Path, target: Path, user: OsUser) -> None:
         raise
 
 
+def _nothing() -> None:
+    """Who ends a copy that nobody ends."""
+
+
+_Way = Callable[[int, int, int, Callable[[], None]], None]
+
+
 class _Copier:
     """Copies one file by the cheapest way that has worked so far on this file system."""
 
-    def __init__(self) -> None:
-        self._ways: list[Callable[[int, int, int], None]] = [_by_read_and_write]
+    def __init__(self, go_on: Callable[[], None]) -> None:
+        self._go_on = go_on
+        self._ways: list[_Way] = [_by_read_and_write]
         if hasattr(os, "copy_file_range"):
             self._ways.append(_by_copy_file_range)
         if sys.platform == "linux":
@@ -77,7 +91,7 @@ class _Copier:
     def __call__(self, source: int, target: int, size: int) -> None:
         while True:
             try:
-                return self._ways[-1](source, target, size)
+                return self._ways[-1](source, target, size, self._go_on)
             except OSError as error:
                 if error.errno not in _NO_REFLINK or len(self._ways) == 1:
                     raise
@@ -113,23 +127,26 @@ def _copy_file(source: str, target: str, user: OsUser, copy: _Copier) -> None:
         os.close(reader)
 
 
-def _by_reflink(source: int, target: int, size: int) -> None:
+def _by_reflink(source: int, target: int, size: int, go_on: Callable[[], None]) -> None:
+    go_on()
     fcntl.ioctl(target, FICLONE, source)
 
 
-def _by_copy_file_range(source: int, target: int, size: int) -> None:
+def _by_copy_file_range(source: int, target: int, size: int, go_on: Callable[[], None]) -> None:
     left = size
     while left:
-        copied = os.copy_file_range(source, target, left)
+        go_on()
+        copied = os.copy_file_range(source, target, min(left, STRETCH_BYTES))
         if not copied:
             return
         left -= copied
 
 
-def _by_read_and_write(source: int, target: int, size: int) -> None:
+def _by_read_and_write(source: int, target: int, size: int, go_on: Callable[[], None]) -> None:
     os.lseek(source, 0, os.SEEK_SET)
     os.lseek(target, 0, os.SEEK_SET)
     while chunk := os.read(source, 1 << 20):
+        go_on()
         view = memoryview(chunk)
         while view:
             view = view[os.write(target, view) :]

@@ -4,6 +4,7 @@ What was gathered since the last time is lost with a host that is killed: it is 
 and a cluster is charged for what was seen.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class Meter:
         self._backed_up: dict[str, int] = {}
         self._volumes: dict[str, _Open] = {}
         self._ended: dict[str, Known] = {}
+        self._read_at: dict[str, float] = {}
 
     def ran(self, resource_id: str, acu: float, nanoseconds: int) -> None:
         """An instance of a cluster had a capacity for a time."""
@@ -93,11 +95,19 @@ class Meter:
 
         volume.before_close(ended)
 
-    def flush(self, clusters: Iterable[Known], now: int, *, all_of_them: bool = False) -> None:
+    def flush(
+        self,
+        clusters: Iterable[Known],
+        now: int,
+        *,
+        all_of_them: bool = False,
+        clock: float | None = None,
+    ) -> None:
         """Bring what was gathered into the ledger. now: whole seconds since 1970.
 
-        clusters: all of the host; one that is in the ledger and not among them is gone, and holds
-        nothing any more. all_of_them: bring those up to now too of which there is nothing new.
+        clock: now, in seconds by a clock that nobody sets. clusters: all of the host; one that is
+        in the ledger and not among them is gone, and holds nothing any more. all_of_them: bring
+        those up to now too of which there is nothing new.
         Raises InsufficientStorageError; then the next call has what was gathered.
         """
         with self._flushing:
@@ -124,11 +134,12 @@ class Meter:
                     held.get(resource_id) if stays else 0,
                     backed_up.get(resource_id) if stays else 0,
                     cluster.storage_type,
+                    self._passed(resource_id, clock),
                 )
                 account = before.account if before else Account(now, 0, 0, cluster.storage_type)
                 account, shares = advance(account, reading)
                 read[resource_id] = Entry(cluster.name, cluster.tags, account), shares
-            read |= self._gone(known, now)
+            read |= self._gone(known, now, clock)
             try:
                 self._ledger.record(read)
             except BaseException:
@@ -136,6 +147,8 @@ class Meter:
                 self._ended = {**ended, **self._ended}
                 raise
             self._entries |= {name: entry for name, (entry, _) in read.items()}
+            if clock is not None:
+                self._read_at |= dict.fromkeys(read, clock)
             # A cluster without a name yet gets one, or goes; what it did is kept for it until then.
             self._give_back(
                 {name: used for name, used in done.items() if name not in known}, {}, {}
@@ -162,17 +175,23 @@ class Meter:
                 each.pop(resource_id, None)
 
     def _gone(
-        self, known: dict[str, Known], now: int
+        self, known: dict[str, Known], now: int, clock: float | None
     ) -> dict[str, tuple[Entry, tuple[Metered, ...]]]:
         """Those that were deleted: charged for what they held until now, and then for nothing."""
         found = {}
         for resource_id, entry in self._entries.items():
             holds = entry.account.storage_bytes or entry.account.backup_bytes
             if resource_id not in known and holds:
-                reading = Reading(now, Usage(), 0, 0, entry.account.storage_type)
+                passed = self._passed(resource_id, clock)
+                reading = Reading(now, Usage(), 0, 0, entry.account.storage_type, passed)
                 account, shares = advance(entry.account, reading)
                 found[resource_id] = Entry(entry.name, entry.tags, account), shares
         return found
+
+    def _passed(self, resource_id: str, clock: float | None) -> int | None:
+        """Seconds since a cluster was read last, rounded up, where this host did that."""
+        before = self._read_at.get(resource_id)
+        return None if before is None or clock is None else math.ceil(clock - before)
 
     def _read(self, resource_id: str, opened: _Open) -> None:
         """Gather what a volume did since it was read last."""

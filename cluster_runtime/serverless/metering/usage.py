@@ -61,8 +61,9 @@ class Account:
 class Reading:
     """What was seen of a cluster at a time, in whole seconds since 1970.
 
-    done: since the reading before; nothing of what it holds. storage_bytes, backup_bytes: from now
-    on; None: as before. storage_type: from now on.
+    done: since the reading before; nothing of what it holds. passed: the seconds since then by a
+    clock that nobody sets; None where none ran all the while, as over a restart. storage_bytes,
+    backup_bytes: from now on; None: as before. storage_type: from now on.
     """
 
     at: int
@@ -70,6 +71,7 @@ class Reading:
     storage_bytes: int | None = None
     backup_bytes: int | None = None
     storage_type: str = "aurora"
+    passed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,9 @@ def advance(account: Account, reading: Reading) -> tuple[Account, tuple[Metered,
     """The account after a reading, and what that adds.
 
     A reading before the last one, after the clock was set back, adds what was done and no time:
-    no second counts twice.
+    no second counts twice. Where it was set forward what is held counts for the time that passed.
     """
-    shares = list(_held(account, reading.at))
+    shares = list(_held(account, reading))
     at = max(account.until, reading.at)
     if reading.done != Usage():
         shares.append(Metered(at // HOUR_S, account.storage_type, reading.done))
@@ -101,9 +103,11 @@ def advance(account: Account, reading: Reading) -> tuple[Account, tuple[Metered,
     return after, tuple(shares)
 
 
-def _held(account: Account, until: int) -> Iterator[Metered]:
+def _held(account: Account, reading: Reading) -> Iterator[Metered]:
     """What it held from the last reading on, cut at full hours."""
-    begin = account.until
+    begin, until = account.until, reading.at
+    if reading.passed is not None:
+        begin = max(begin, until - reading.passed)
     free = min(account.storage_bytes, account.backup_bytes)
     while begin < until:
         end = min(until, (begin // HOUR_S + 1) * HOUR_S)

@@ -10,6 +10,7 @@ CRC32C; the scrub and a rebuild compare them.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.engine.system.files import copy_tree
+from cluster_runtime.engine.system.files import copy_tree, remove_file
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once, link_or_copy
 from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
@@ -71,9 +72,30 @@ class PageImage:
         """The size of all files of the image."""
         return sum(each.size for each in self.files)
 
-    def copy_to(self, data_directory: Path, user: OsUser) -> None:
-        """Make a data directory of it, as cheaply as the file system allows."""
-        copy_tree(self.directory / DATA, data_directory, user)
+    def copy_to(
+        self, data_directory: Path, user: OsUser, go_on: Callable[[], None] | None = None
+    ) -> None:
+        """Make a data directory of it, as cheaply as the file system allows.
+
+        go_on: called again and again; what it raises ends the copy.
+        """
+        copy_tree(self.directory / DATA, data_directory, user, go_on)
+
+    def is_copy_of(self, data_directory: Path) -> bool:
+        """Whether a stopped data directory is as it was when this image was made of it.
+
+        A server that ran over it since has written its control file.
+        """
+
+        def same(file: ImageFile) -> bool:
+            path = data_directory / file.path
+            found = self.disk.size(path), self.disk.modified_ns(path)
+            return found == (file.size, file.modified_ns)
+
+        try:
+            return all(same(each) for each in self.files)
+        except OSError:
+            return False
 
     def damaged(
         self, files: Sequence[ImageFile] | None = None, *, sizes_only: bool = False
@@ -201,6 +223,19 @@ def make_image(
             disk.remove_tree(partial)
         raise
     return PageImage(target, redo, lsn, timeline, files, disk)
+
+
+def keep_pages_alone(data_directory: Path) -> None:
+    """Remove from a cleanly stopped data directory all that an image of it does not have."""
+    for name in _NOT_PAGES:
+        remove_file(data_directory / name)
+    for folder, names, _ in os.walk(data_directory):
+        if Path(folder).name in _EMPTY_FOLDERS:
+            names.clear()
+            for path in Path(folder).iterdir():
+                remove_file(path)
+    for below in _folders(data_directory, HOST_DISK):
+        (data_directory / below).mkdir(0o700, exist_ok=True)
 
 
 def link_image(image: PageImage, folder: Path) -> None:

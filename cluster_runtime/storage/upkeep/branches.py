@@ -126,9 +126,10 @@ class Branches:
         copies = [base_copy]
 
         def make() -> None:
-            copy = copies.pop() if copies else None
+            copy, image = copies.pop() if copies else None, made.image
+            given = image is not None and self._pages.give_away(image, data_directory, user)
             self._directories.make_others(
-                data_directory, made.image, made.end, made.metadata, user, copy
+                data_directory, image, made.end, made.metadata, user, copy, has_pages=given
             )
 
         self._of_open_volume(make)

@@ -3,7 +3,7 @@
 What is in such a directory, and what makes PostgreSQL replay it, is `disk.data_directory`'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -81,14 +81,18 @@ class DataDirectories:
         metadata: VolumeMetadata,
         user: OsUser,
         base_copy: Path | None,
+        *,
+        has_pages: bool,
     ) -> None:
         """The same for the writer of a volume that was cut from this one where its log ends.
 
         metadata, user: of that one. It trusts the directory as if it had stopped cleanly there.
         base_copy: of the pages that the volume began with, which becomes the directory if they are
-        needed.
+        needed. has_pages: whether the image's are there.
         """
-        if image is None and base_copy is not None:
+        if image is not None and has_pages:
+            redo = image.redo
+        elif image is None and base_copy is not None:
             self.check_base()
             remove_tree(data_directory)
             base_copy.rename(data_directory)
@@ -130,13 +134,16 @@ class DataDirectories:
         signal.touch(0o600)
         user.own(signal)
 
-    def make_coalescers(self, data_directory: Path, image: PageImage | None) -> None:
+    def make_coalescers(
+        self, data_directory: Path, image: PageImage | None, go_on: Callable[[], None]
+    ) -> None:
         """Pages alone, for a standby that takes all its log from the WAL service.
 
-        Nothing is locked meanwhile: a writer can be started beside it.
+        Nothing is locked meanwhile: a writer can be started beside it. go_on: called again and
+        again; what it raises ends this, and nothing of the directory remains.
         """
         remove_tree(data_directory)
-        self._lay_out_pages(data_directory, image, self._user)
+        self._lay_out_pages(data_directory, image, self._user, go_on)
         clear_wal(data_directory)
         self._make_standby(data_directory, self._user)
 
@@ -152,24 +159,36 @@ class DataDirectories:
             start = redo - redo % size
             write_wal(data_directory, start, self._wal(start, end), timelines, size, user)
 
-    def _lay_out_pages(self, data_directory: Path, image: PageImage | None, user: OsUser) -> int:
+    def _lay_out_pages(
+        self,
+        data_directory: Path,
+        image: PageImage | None,
+        user: OsUser,
+        go_on: Callable[[], None] | None = None,
+    ) -> int:
         counts = self._mount.counts
         if image is not None:
-            image.copy_to(data_directory, user)
+            image.copy_to(data_directory, user, go_on)
             counts.read_ios += read_ios(image.size_bytes)
             return image.redo
-        self.copy_base(data_directory, user)
+        self.copy_base(data_directory, user, go_on)
         counts.read_ios += read_ios(self.base_image_bytes)
         return ControlFile.read(data_directory).redo
 
-    def copy_base(self, data_directory: Path, user: OsUser | None = None) -> None:
+    def copy_base(
+        self,
+        data_directory: Path,
+        user: OsUser | None = None,
+        go_on: Callable[[], None] | None = None,
+    ) -> None:
         """Make a directory of the pages that the volume began with.
 
-        user: whose it is; by default this volume's servers'. Raises StorageError where what is
+        user: whose it is; by default this volume's servers'. go_on: called again and again; what it
+        raises ends the copy. Raises StorageError where what is
         there now are others.
         """
         self.check_base()
-        copy_tree(self.base_image, data_directory, user or self._user)
+        copy_tree(self.base_image, data_directory, user or self._user, go_on)
         set_system_identifier(data_directory, self._mount.metadata.system_identifier)
 
     def check_base(self) -> None:

@@ -16,13 +16,19 @@ OPERATOR_STANDS_FOR = {
 
 
 @lru_cache(maxsize=64)
-def tree(query: str) -> exp.Query | exp.Values | None:
-    """The tree of one query, without EXPLAIN; None where sqlglot cannot read it."""
+def statement(sql: str) -> exp.Expr | None:
+    """The tree of one statement; None where sqlglot cannot read it."""
     try:
-        found = sqlglot.parse(_with_known_operators(query), dialect="postgres")
+        found = sqlglot.parse(_with_known_operators(sql), dialect="postgres")
     except (SqlglotError, RecursionError, postgres_lexer.LexicalError):
         return None
-    return found[0] if len(found) == 1 and isinstance(found[0], exp.Query | exp.Values) else None
+    return found[0] if len(found) == 1 else None
+
+
+def tree(query: str) -> exp.Query | exp.Values | None:
+    """The tree of one query, without EXPLAIN; None where sqlglot cannot read it."""
+    found = statement(query)
+    return found if isinstance(found, exp.Query | exp.Values) else None
 
 
 def _with_known_operators(query: str) -> str:

@@ -277,6 +277,41 @@ def test_errors_have_rds_s_codes(
     assert refused(getattr(rds, method), **members) == (code, status)
 
 
+@pytest.mark.parametrize(
+    ("method", "members", "code"),
+    [
+        (
+            "create_db_cluster",
+            {"DBClusterIdentifier": "odd", "Engine": ENGINE, "Tags": [{"Value": "x"}]},
+            "MissingParameter",
+        ),
+        ("add_tags_to_resource", {"Tags": [{"Key": "a"}, {"Value": "b"}]}, "MissingParameter"),
+        (
+            "modify_db_cluster_parameter_group",
+            {"DBClusterParameterGroupName": "odd", "Parameters": [{"ParameterValue": "1"}]},
+            "MissingParameter",
+        ),
+        (
+            "reset_db_cluster_parameter_group",
+            {"DBClusterParameterGroupName": "odd", "Parameters": [{"ApplyMethod": "immediate"}]},
+            "MissingParameter",
+        ),
+        ("describe_events", {"Duration": 2**31 - 1}, "InvalidParameterValue"),
+        (
+            "describe_events",
+            {"EndTime": datetime(1, 1, 1, tzinfo=UTC)},
+            "InvalidParameterValue",
+        ),
+    ],
+)
+def test_a_part_that_is_missing_and_a_time_that_is_none_are_the_callers_fault(
+    rds: Any, notes: Any, refused: Refused, method: str, members: dict[str, Any], code: str
+) -> None:
+    if method == "add_tags_to_resource":
+        members = {**members, "ResourceName": notes["DBClusterArn"]}
+    assert refused(getattr(rds, method), **members) == (code, 400)
+
+
 def test_an_error_speaks_of_rds_s_names(rds: Any, notes: Any) -> None:
     with pytest.raises(rds.exceptions.DBClusterNotFoundFault, match="DescribeDBClusters lists"):
         rds.start_db_cluster(DBClusterIdentifier="note")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
@@ -15,7 +16,7 @@ from cluster_runtime.backup import sharing
 from cluster_runtime.backup.core import pacing
 from cluster_runtime.backup.vault.sealing import seal, unseal
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.engine.postmaster import superuser_connection
+from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
 from cluster_runtime.errors import BackupDamagedError
 from tests.places import SpentFolders, reachable_folder
 
@@ -32,6 +33,47 @@ create role another superuser login;
 alter system set archive_command = 'touch /tmp/borealis-was-here';
 alter system set session_preload_libraries = '/tmp/borealis-was-here';
 """
+
+
+RISE = """create function public.rise() returns text language plpgsql security definer as $$
+begin execute 'alter role postgres superuser'; return 'risen'; end $$"""
+
+ELSEWHERE = {
+    "in_bytes": [RISE.replace("rise()", '"rise\xff"()')],
+    "closed": [RISE],
+    "template0": [RISE],
+    "rdsadmin": [RISE],
+    "postgres": [
+        "alter database closed allow_connections false",
+        "alter database template0 allow_connections false",
+        "alter database rdsadmin owner to postgres",
+        'create database "\xff" template in_bytes',
+        "grant execute on function pg_catalog.pg_read_file(text) to public",
+        "grant execute on function pg_catalog.lo_import(text) to postgres with grant option",
+        "alter function pg_catalog.pg_ls_logdir() security definer",
+        "grant select on pg_catalog.pg_authid to public",
+        "grant select (rolpassword) on pg_catalog.pg_authid to borealis_reader",
+        "update pg_catalog.pg_language set lanpltrusted = true where lanname in ('c', 'internal')",
+        "create or replace function pg_catalog.aurora_version() returns text language plpgsql "
+        "security definer as $$ begin return current_user; end $$",
+    ],
+}
+"""And this: in databases that nobody enters, and in what is PostgreSQL's own."""
+
+
+def leave(postmaster: Postmaster) -> None:
+    with superuser_connection(postmaster, "postgres") as conn:
+        conn.execute("create database closed owner postgres")
+        conn.execute("create database in_bytes encoding 'SQL_ASCII' locale 'C' template template0")
+        conn.execute("alter database template0 allow_connections true")
+    for database, statements in ELSEWHERE.items():
+        for statement in statements:
+            inside = "in_bytes" if "\xff" in statement else database
+            with superuser_connection(postmaster, inside) as conn:
+                if inside == "in_bytes":
+                    conn.execute("set client_encoding = 'SQL_ASCII'")
+                done = conn.pgconn.exec_(statement.encode("latin1"))
+                assert not done.error_message, done.get_error_message()
 
 
 def hosted(runtime: Runtime, cluster: ClusterHandle) -> HostedCluster:
@@ -54,6 +96,7 @@ def file(place: Path) -> Iterator[Path]:
         with Runtime.open(place / "theirs", warm_pool_size=0) as theirs:
             cluster = theirs.create_db_cluster("trap")
             postmaster = hosted(theirs, cluster).writer.servers.as_writer._postmaster
+            leave(postmaster)
             with superuser_connection(postmaster, "postgres") as conn:
                 for statement in PLANTED.split(";\n"):
                     conn.execute(statement.encode())
@@ -105,6 +148,61 @@ def test_what_a_superuser_left_in_a_snapshot_gives_nobody_his_rights(
     said = " ".join(event.message for event in runtime.describe_events("came"))
     for word in ("rise()", "planted", "of_the_superuser", "another"):
         assert word in said
+
+
+def test_what_he_left_where_nobody_enters_gives_nobody_his_rights_either(
+    file: Path, runtime: Runtime
+) -> None:
+    runtime.import_db_cluster_snapshot("hidden", str(file))
+    cluster = runtime.restore_db_cluster_from_snapshot("hidden", "hidden")
+    with cluster.connect(autocommit=True) as conn:
+        conn.execute("alter database closed allow_connections true")
+        conn.execute("create database made template template0")
+        found = conn.execute(
+            "select datname from pg_database where datname ~ '^(database_|in_bytes)'"
+        ).fetchall()
+        assert len(found) == 2
+    for database, name in {
+        "closed": "rise",
+        "made": "rise",
+        **{str(each): "rise%" for (each,) in found},
+    }.items():
+        with cluster.connect(dbname=database, autocommit=True) as conn:
+            owners = conn.execute(
+                "select distinct proowner::regrole::text from pg_proc where proname like %s", [name]
+            ).fetchall()
+            assert [str(owner) for (owner,) in owners] in (["postgres"], ["b'postgres'"])
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        cluster.connect(dbname="rdsadmin")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select pg_read_file('postgresql.conf')",
+        "select lo_import('/etc/hostname')",
+        "select pg_ls_logdir()",
+        "select count(*) from pg_authid",
+        "set role borealis_reader; select rolpassword from pg_authid",
+        "create function f(text) returns oid language internal as 'be_lo_import'",
+        "create function f(cstring) returns int language c as 'libc.so.6', 'system'",
+    ],
+)
+def test_what_he_opened_of_postgresql_is_closed(opened: ClusterHandle, statement: str) -> None:
+    with opened.connect() as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        conn.execute(statement.encode())
+
+
+def test_what_drivers_ask_is_the_runtimes_again(opened: ClusterHandle) -> None:
+    with opened.connect() as conn:
+        row = conn.execute("select aurora_version() = split_part(version(), ' ', 2)").fetchone()
+    assert row == (True,)
+
+
+@pytest.fixture(scope="module")
+def opened(file: Path, shared_runtime: Runtime) -> ClusterHandle:
+    shared_runtime.import_db_cluster_snapshot("opened", str(file))
+    return shared_runtime.restore_db_cluster_from_snapshot("opened", "opened")
 
 
 def test_what_a_file_says_of_its_cluster_has_no_program_run(

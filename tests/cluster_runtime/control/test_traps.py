@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -232,6 +233,28 @@ def test_who_locks_the_roles_locks_nobody_out(shared_runtime: Runtime, catalog: 
         assert conn.execute("select 1").fetchone() == (1,)
     with pytest.raises(psycopg.OperationalError):
         locking.execute("select 1")
+
+
+def take_locks(conn: psycopg.Connection[Any], step: int) -> None:
+    """Take locks of one's own until there are none, so many at a time."""
+    for first in count(step, 10 * step):
+        conn.execute(
+            "select count(pg_advisory_lock(i)) from generate_series(%s::bigint, %s) i",
+            [first, first + step - 1],
+        )
+
+
+def test_who_takes_all_locks_locks_nobody_out(shared_runtime: Runtime) -> None:
+    """The table of locks is shared by all sessions, and every login takes some."""
+    cluster = lockable(shared_runtime)
+    with cluster.connect(autocommit=True) as taker:
+        for step in (1000, 1):
+            with pytest.raises(psycopg.errors.OutOfMemory):
+                take_locks(taker, step)
+        with cluster.connect(user="borealis_reader") as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError):
+            taker.execute("select 1")
 
 
 def test_nobody_connects_to_the_runtimes_database(shared_runtime: Runtime) -> None:

@@ -17,6 +17,7 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.past import Window
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.segment_store import segment_directory
+from cluster_runtime.storage.upkeep.images import coalescer
 from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
@@ -140,6 +141,68 @@ def test_with_page_images_the_log_before_them_is_not_shared(
         assert rows(other) == [1, 2, 3]
     shutil.rmtree(engine_dir / "clone")
     assert volume.scrub() == []
+
+
+def test_the_coalescers_directory_becomes_that_of_a_clone_where_it_is_what_the_image_is(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    volume.start_coalescing(
+        template.installation,
+        engine_dir / "c",
+        SUPERUSER,
+        automatic=False,
+        wal_sockets=engine_dir / "w",
+    )
+    insert(writer, 1)
+    volume.coalesce()
+    insert(writer, 2)
+    pages = volume.directory / "coalescer" / "global"
+    moved = pages.stat().st_ino
+    with clone(volume, template, engine_dir / "clone") as other:
+        assert (other.data / "global").stat().st_ino == moved, "nothing was copied"
+        assert not pages.exists()
+        insert(writer, 3)
+        insert(other, 4)
+        assert (rows(writer), rows(other)) == ([1, 2, 3], [1, 2, 4])
+        assert volume.coalesce().damaged() == [], "the next run has a directory of its own"
+        insert(other, 5)
+        assert rows(other) == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("how", ["it went on", "another boot", "it makes an image"])
+def test_a_directory_of_the_coalescer_that_is_anything_else_stays_where_it_is(
+    writer: Writer,
+    volume: StorageVolume,
+    template: Template,
+    engine_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    volume.start_coalescing(
+        template.installation,
+        engine_dir / "c",
+        SUPERUSER,
+        automatic=False,
+        wal_sockets=engine_dir / "w",
+    )
+    insert(writer, 1)
+    volume.coalesce()
+    insert(writer, 2)
+    pages = volume._upkeep.pages
+    control = volume.directory / "coalescer" / "global" / "pg_control"
+    if how == "it went on":
+        control.write_bytes(control.read_bytes())  # as a server does that begins over it
+    elif how == "another boot":
+        monkeypatch.setattr(coalescer, "boot_id", lambda: "another")
+    else:
+        pages._running.acquire()
+    try:
+        with clone(volume, template, engine_dir / "clone") as other:
+            assert rows(other) == [1, 2]
+            assert control.exists()
+    finally:
+        if how == "it makes an image":
+            pages._running.release()
 
 
 def test_damage_to_one_is_repaired_in_one(

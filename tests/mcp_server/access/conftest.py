@@ -1,10 +1,6 @@
 """Servers with OAuth as processes, an issuer of others, and a person with a browser."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +22,7 @@ from mcp.shared.auth import (
     OAuthToken,
 )
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -34,6 +31,7 @@ from mcp_server.access.opening import AccessOptions
 from mcp_server.server import address_of, http_application, listen
 from tests.mcp_server.access.keys import RSA, jwk
 from tests.mcp_server.conformance.fixture import build
+from tests.mcp_server.processes import http_server
 
 PASSPHRASE = "correct-horse-battery-staple"
 REDIRECT = "http://127.0.0.1:33418/callback"
@@ -41,11 +39,11 @@ REDIRECT = "http://127.0.0.1:33418/callback"
 
 @dataclass
 class Serving:
-    """A server. token_file: holds the pass phrase. said: what it wrote on standard error."""
+    """A server. token_file: holds the pass phrase. said: on standard error, all at its end."""
 
     url: str
     token_file: Path
-    said: Path | None = None
+    said: list[str] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -66,10 +64,12 @@ def in_a_thread(application: Any, listener: Any) -> Iterator[None]:
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0, **options: Any) -> Iterator[Serving]:
+def serving(
+    folder: Path, port: int = 0, passphrase: str = PASSPHRASE, **options: Any
+) -> Iterator[Serving]:
     """A server with two tools, behind the doors that `AccessOptions` make of these options."""
     token_file = folder / "token"
-    token_file.write_text(PASSPHRASE + "\n")
+    token_file.write_text(passphrase + "\n")
     with listen("127.0.0.1", port) as listener:
         address = address_of(listener)
         access = AccessOptions(token_file, **options)
@@ -83,30 +83,11 @@ def serving(folder: Path, port: int = 0, **options: Any) -> Iterator[Serving]:
 @contextmanager
 def command(folder: Path, *arguments: str) -> Iterator[Serving]:
     """`borealis mcp --http` as a process."""
-    token_file, said = folder / "token", folder / "stderr"
+    token_file = folder / "token"
     token_file.write_text(PASSPHRASE + "\n")
-    with said.open("w") as errors:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mcp_server", "--state-dir", str(folder / "state")),
-                *("--http", "--port", "0", "--warm-pool", "0", "--hosted-by", "process"),
-                *("--token-file", str(token_file), *arguments),
-            ],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"COLUMNS": "200"},
-        )
-        first = process.stderr.readline()
-        copying = threading.Thread(target=lambda: [errors.write(line) for line in process.stderr])
-        copying.start()
-        try:
-            assert "MCP server at" in first, first
-            yield Serving(first.split()[-1], token_file, said)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-            copying.join()
-            process.stderr.close()
+    own = ("--state-dir", str(folder / "state"), "--hosted-by", "process")
+    with http_server(*own, "--token-file", str(token_file), *arguments) as served:
+        yield Serving(served.url, token_file, served.said)
 
 
 INITIALIZE = {
@@ -197,11 +178,16 @@ def signing_in(url: str, person: Person, storage: Storage) -> OAuthClientProvide
 
 @dataclass
 class OtherIssuer:
-    """An authorization server of somebody else's, with its keys."""
+    """An authorization server of somebody else's, with its keys.
+
+    silent: says nothing of its keys until that is set; heard: somebody waits for them.
+    """
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
     scope: str = "db"
+    silent: threading.Event | None = None
+    heard: threading.Event = field(default_factory=threading.Event)
     keys: list[Any] = field(default_factory=lambda: [jwk(RSA, "one", alg="RS256")])
 
     def token(self, private: Any = RSA, kid: str = "one", **changed: Any) -> str:
@@ -224,6 +210,9 @@ class OtherIssuer:
 
         async def keys(_: Request) -> Response:
             self.asked.append("keys")
+            if self.silent is not None:
+                self.heard.set()
+                await run_in_threadpool(self.silent.wait)
             return JSONResponse({"keys": self.keys})
 
         async def token(request: Request) -> Response:
@@ -248,3 +237,15 @@ def other_issuer() -> Iterator[OtherIssuer]:
         made.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with in_a_thread(made.application(), listener):
             yield made
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("local"), oauth="local") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client_id(local: Serving) -> str:
+    facts = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
+    return httpx.post(f"{local.origin}/register", json=facts).json()["client_id"]

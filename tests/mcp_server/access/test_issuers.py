@@ -1,9 +1,12 @@
 """Tokens of an external issuer, over HTTP and with the real client."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -11,21 +14,31 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mcp import Client
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from mcp_server.access import issuers
 from mcp_server.access.issuers import Issuer, IssuerError, metadata_urls, published_keys
 from mcp_server.access.opening import AccessOptions
 from mcp_server.errors import ScopeError
+from mcp_server.server import listen
 from tests.mcp_server.access.conftest import (
     PASSPHRASE,
     OtherIssuer,
     Serving,
     Storage,
+    in_a_thread,
     initialized,
     serving,
 )
 from tests.mcp_server.access.keys import RSA, jwk
+
+RESOURCE = "http://127.0.0.1:1/mcp"
+HANGS_SECONDS = 20
+"""Who waits for an issuer still does by then."""
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +94,7 @@ async def test_refusals_are_logged_with_a_reason_and_without_the_token(
 ) -> None:
     token = other_issuer.token(aud="https://other.example.com")
     with capture_logs() as said:
-        assert await Issuer(other_issuer.url, "http://127.0.0.1:1/mcp").verify_token(token) is None
+        assert await Issuer(other_issuer.url, RESOURCE).verify_token(token) is None
     (line,) = said
     assert line["reason"] == "it is for another audience"
     assert token not in str(said)
@@ -90,11 +103,10 @@ async def test_refusals_are_logged_with_a_reason_and_without_the_token(
 async def test_new_keys_are_read_and_an_issuer_is_not_asked_for_each_unknown_one(
     other_issuer: OtherIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resource = "http://127.0.0.1:1/mcp"
-    verifier = Issuer(other_issuer.url, resource)
-    assert await verifier.verify_token(other_issuer.token(aud=resource)) is not None
+    verifier = Issuer(other_issuer.url, RESOURCE)
+    assert await verifier.verify_token(other_issuer.token(aud=RESOURCE)) is not None
     new = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    rotated = other_issuer.token(new, "two", aud=resource)
+    rotated = other_issuer.token(new, "two", aud=RESOURCE)
     other_issuer.keys.append(jwk(new, "two"))
     other_issuer.asked.clear()
     for _ in range(5):
@@ -106,11 +118,78 @@ async def test_new_keys_are_read_and_an_issuer_is_not_asked_for_each_unknown_one
     other_issuer.keys.pop()
 
 
-async def test_an_issuer_that_is_away_lets_nobody_in_and_is_not_asked_for_each_request() -> None:
-    verifier = Issuer("http://127.0.0.1:9", "http://127.0.0.1:1/mcp")
-    other = OtherIssuer("http://127.0.0.1:9")
-    for _ in range(3):
-        assert await verifier.verify_token(other.token(aud="http://127.0.0.1:1/mcp")) is None
+async def test_an_issuer_that_is_away_lets_nobody_in_and_is_not_asked_for_each_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    async def gone(request: Request) -> Response:
+        asked.append(request.url.path)
+        return PlainTextResponse("gone", 503)
+
+    with listen("127.0.0.1", 0) as listener:
+        other = OtherIssuer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        verifier, token = Issuer(other.url, RESOURCE), other.token(aud=RESOURCE)
+        with in_a_thread(Starlette(routes=[Route("/{path:path}", gone)]), listener):
+            for _ in range(3):
+                assert await verifier.verify_token(token) is None
+            places = [urlsplit(each).path for each in metadata_urls(other.url)]
+            assert asked == places
+            monkeypatch.setattr(issuers, "AGAIN_SECONDS", 0.0)
+            assert await verifier.verify_token(token) is None
+            assert set(asked[len(places) :]) == set(places)
+
+
+@pytest.mark.parametrize("why", ["they are old", "a token names another"])
+async def test_who_shows_a_token_of_a_known_key_waits_for_no_slow_issuer(
+    other_issuer: OtherIssuer, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    verifier = Issuer(other_issuer.url, RESOURCE)
+    good = other_issuer.token(aud=RESOURCE)
+    assert await verifier.verify_token(good) is not None
+    monkeypatch.setattr(issuers, "AGAIN_SECONDS", 0.0)
+    if why == "they are old":
+        monkeypatch.setattr(issuers, "KEYS_SECONDS", 0.0)
+    monkeypatch.setattr(other_issuer, "silent", threading.Event())
+    other_issuer.heard.clear()
+    came: list[bool] = []
+
+    async def first() -> None:
+        token = good if why == "they are old" else other_issuer.token(kid="two", aud=RESOURCE)
+        came.append(await verifier.verify_token(token) is not None)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        await anyio.to_thread.run_sync(other_issuer.heard.wait)
+        try:
+            with anyio.fail_after(HANGS_SECONDS):
+                assert await verifier.verify_token(good) is not None
+            assert came == []
+        finally:
+            other_issuer.silent.set()
+    assert came == [why == "they are old"]
+
+
+async def test_an_issuer_whose_answer_has_no_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = threading.Event()
+
+    async def dripping(_: Request) -> Response:
+        async def drops() -> AsyncIterator[bytes]:
+            while not left.is_set():
+                yield b" "
+                await anyio.sleep(0.02)
+
+        return StreamingResponse(drops())
+
+    monkeypatch.setattr(issuers, "FETCH_SECONDS", 0.5)
+    with listen("127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with in_a_thread(Starlette(routes=[Route("/{path:path}", dripping)]), listener):
+            try:
+                with anyio.fail_after(HANGS_SECONDS), pytest.raises(IssuerError, match="answer in"):
+                    await published_keys(url)
+            finally:
+                left.set()
 
 
 async def test_metadata_of_another_issuer_is_not_believed(other_issuer: OtherIssuer) -> None:

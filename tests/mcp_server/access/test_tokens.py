@@ -81,6 +81,7 @@ def test_what_issuers_do_differently_is_good_too(changed: dict[str, Any]) -> Non
         ({"aud": "https://other.example.com/mcp"}, "another audience"),
         ({"aud": RESOURCE + "x"}, "another audience"),
         ({"aud": []}, "another audience"),
+        ({"aud": "editor", "nonce": "n", "at_hash": "h"}, "another audience"),  # an ID token
         ({"aud": None}, "MissingRequiredClaim"),
         ({"iss": "https://evil.example.com"}, "InvalidIssuer"),
         ({"iss": ISSUER + "/"}, "InvalidIssuer"),
@@ -89,6 +90,8 @@ def test_what_issuers_do_differently_is_good_too(changed: dict[str, Any]) -> Non
         ({"exp": NOW - 60}, "expired"),
         ({"exp": None}, "MissingRequiredClaim"),
         ({"exp": float("nan")}, "not valid|expired|JWT"),
+        ({"exp": float("inf")}, "no numbers"),
+        ({"exp": True}, "no numbers"),
         ({"nbf": NOW + 3600}, "not good yet"),
         ({"cnf": {"jkt": "x"}}, "bound to a key"),
         ({"headers": {"typ": "logout+jwt"}}, "another kind"),
@@ -113,8 +116,10 @@ def forged(header: dict[str, Any], signature: bytes) -> str:
     )
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", "RS999", None])
-def test_a_token_that_nobody_signed_is_refused(algorithm: str | None) -> None:
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "", "RS999", None, 1, ["RS256"], {"RS256": "RS256"}]
+)
+def test_a_token_that_nobody_signed_is_refused(algorithm: Any) -> None:
     header = {"typ": "JWT", "kid": "rsa", "alg": algorithm}
     with pytest.raises(TokenRefusedError):
         judged(forged(header, b""))
@@ -164,7 +169,12 @@ def test_a_token_without_a_key_id_goes_by_the_only_key() -> None:
         Judge(ISSUER, RESOURCE).verified(signed(kid="other"), keys, NOW)
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "." * 10_000])
+NESTED = base64.urlsafe_b64encode(b"[" * 30_000).decode()
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "a.b.c", "..", "é.é.é", "." * 10_000, f"{NESTED}.e30.", f"e30.{NESTED}."]
+)
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(TokenRefusedError):
         judged(token)

@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime, Tag
+from mcp_server import sessions
 from mcp_server.toolkit import throwaway
 from mcp_server.toolkit.throwaway import PREFIX, TAG, Moment, is_left_behind
 from mcp_server.tools import changes
@@ -54,6 +55,22 @@ async def test_a_quiet_cluster_is_branched_once(
     assert [each["name"] for each in seen["tables"]] == ["public.t"]
     assert seen["tables"][0]["rows"] == [ROW]
     assert branches == ["busy"]
+
+
+HANGS_SECONDS = 90
+"""A call that waits for itself never ends; a slow one does."""
+
+
+@pytest.mark.parametrize("tool", ["preview_write", "apply_migration"])
+async def test_a_call_never_waits_for_a_place_while_it_has_one(
+    careful: Tools, busy: ClusterHandle, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    monkeypatch.setattr(sessions, "CONNECTIONS", anyio.Semaphore(1))
+    named = {"name": "alone"} if tool == "apply_migration" else {}
+    with anyio.fail_after(HANGS_SECONDS):
+        await careful(tool, cluster="busy", sql=WRITE, **named)
+    with busy.connect(autocommit=True) as connection:
+        connection.execute("update t set n = 0")
 
 
 @pytest.mark.parametrize("when", ["before the write", "before the diff"])

@@ -1,10 +1,11 @@
 """Events of clusters, in RDS's shapes."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
+from cluster_runtime.api.refusals import invalid_value
 from cluster_runtime.api.services.rds import shapes
 from cluster_runtime.api.services.rds.declared import identifier_of
 from cluster_runtime.api.services.rds.paging import filtered, page
@@ -38,9 +39,8 @@ class Events:
         if members.get("SourceType", SOURCE_TYPE) != SOURCE_TYPE:
             return {"Events": []}
         found = await self._runtime.describe_events(identifier_of(members.get("SourceIdentifier")))
-        duration = timedelta(minutes=members.get("Duration", DURATION_DEFAULT_MINUTES))
         until = members.get("EndTime", call.now)
-        since = members.get("StartTime", until - duration)
+        since = members.get("StartTime") or _before(until, members.get("Duration"))
         categories = frozenset(members.get("EventCategories", ()))
         chosen = [
             each
@@ -70,3 +70,12 @@ class Events:
                 {"SourceType": SOURCE_TYPE, "EventCategories": list(CATEGORIES)}
             ]
         }
+
+
+def _before(until: datetime, minutes: int | None) -> datetime:
+    try:
+        return until - timedelta(minutes=DURATION_DEFAULT_MINUTES if minutes is None else minutes)
+    except OverflowError as error:
+        raise invalid_value(
+            f"Duration is {minutes} minutes before {until}, which is no time"
+        ) from error

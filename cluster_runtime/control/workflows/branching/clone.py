@@ -2,7 +2,7 @@
 
 from asyncio import gather
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from uuid import uuid4
 
 from cluster_runtime.control.cluster import BranchAhead, HostedCluster, OpenRuntime
@@ -72,9 +72,13 @@ def cut_for(
     """
     with source.instances.storage.used() as volume, _saying_why_not(source):
         lsn = None if target is None else target(volume)
-        with volume.branches.cutting(
-            made.directory / f"{VOLUME}{suffix}", str(uuid4()), lsn, with_past=source is made
-        ) as cut:
+        stays = source is made
+        directory = made.directory / f"{VOLUME}{suffix}"
+        with (
+            # Its images are made anew after a rewind.
+            volume.resting() if stays else nullcontext(),
+            volume.branches.cutting(directory, str(uuid4()), lsn, with_past=stays) as cut,
+        ):
             user = made.instances.storage.user
             volume.branches.lay_out(cut, made.directory / f"{DATA}{suffix}", user)
 

@@ -30,8 +30,10 @@ def is_due(
 ) -> bool:
     """Whether an image is to be made now.
 
+    log_bytes: what a replay over the last image goes through: from where that begins, which may be
+        far below what its pages hold.
     rewound: the database was just brought back to what it was. Who did that tries something, and
-    may do it again soon, which then replays nothing of what came before.
+        may do it again soon, which then replays nothing of what came before.
     """
     bound = REWOUND_BYTES if rewound else image_spacing(database_bytes, rewinds=rewinds)
     return log_bytes > bound

@@ -6,7 +6,7 @@ directory stays for the next run, which goes on where this one ended.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
@@ -15,11 +15,12 @@ from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.engine.system.files import remove_tree, take_over
 from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
+from cluster_runtime.storage.disk.page_images import PageImage, keep_pages_alone
 from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.priority import set_priority
 
@@ -82,6 +83,19 @@ class Coalescer:
             and control.redo >= oldest
         )
 
+    def give_away(self, image: PageImage, data_directory: Path, user: OsUser) -> bool:
+        """Have the directory become another server's, where it still is what an image was made of.
+
+        It has that image's pages then, and is `user`'s; the next run begins with a copy of the
+        newest image. False where it is not, or not as the coalescer left it.
+        """
+        if not self.can_go_on(0) or not image.is_copy_of(self.data_directory):
+            return False
+        keep_pages_alone(self.data_directory)
+        remove_tree(data_directory)
+        self.data_directory.rename(data_directory)
+        return take_over(data_directory, user)
+
     def discard(self) -> None:
         """Remove the directory; the next run begins with the newest image."""
         remove_tree(self.data_directory)
@@ -89,16 +103,17 @@ class Coalescer:
     def replay(
         self,
         conninfo: str,
-        until: int,
+        targets: Iterable[int],
         replayed: Callable[[], int],
         stopped: Callable[[], bool],
         politeness: Callable[[], Politeness],
     ) -> ControlFile:
-        """Replay up to an LSN and stop; return the control file of the pages that this left.
+        """Replay and stop; return the control file of the pages that this left.
 
-        replayed: the LSN that this standby last told the WAL service of. stopped: asked whether to
-        end before that; raises InterruptedCoalescingError then. politeness: asked again and again
-        how polite its processes are to be.
+        targets: the LSNs up to which, one after the other; each is asked for once the one before it
+        is reached. replayed: the LSN that this standby last told the WAL service of. stopped: asked
+        whether to end before that; raises InterruptedCoalescingError then. politeness: asked again
+        and again how polite its processes are to be.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(
@@ -108,7 +123,9 @@ class Coalescer:
         interrupted = False
         try:
             server.start({**_SETTINGS, "primary_conninfo": conninfo}, until=frozenset())
-            interrupted = not self._follow(server, until, replayed, stopped, politeness)
+            interrupted = not all(
+                self._follow(server, until, replayed, stopped, politeness) for until in targets
+            )
             if not server.stop(Shutdown.FAST):
                 raise EngineError(
                     f"the coalescer did not stop cleanly; its log ends:\n{server.log_tail()}"

@@ -6,7 +6,8 @@ A thread lives only while there is something to do; so does the coalescer's Post
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -54,6 +55,7 @@ class Coalescing:
         self._running = threading.Lock()
         self._thread: threading.Thread | None = None
         self._enabled = False
+        self._rests = 0
         self._interrupts = 0
         self._closed = threading.Event()
         self._failures = 0
@@ -69,12 +71,12 @@ class Coalescing:
         if not self._enabled or self._closed.is_set() or time.monotonic() < self._not_before:
             return
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
+            if self._rests or (self._thread is not None and self._thread.is_alive()):
                 return
             if not self._due():
                 return
             self._thread = threading.Thread(
-                target=self._run, name="borealis-coalescing", daemon=True
+                target=self._run, args=(self._interrupts,), name="borealis-coalescing", daemon=True
             )
             self._thread.start()
 
@@ -89,7 +91,7 @@ class Coalescing:
         not to pause.
         """
         if self._enabled:
-            self._run()
+            self._run(self._interrupts)
 
     def interrupt(self) -> None:
         """End what is under way, and wait for its end."""
@@ -97,17 +99,31 @@ class Coalescing:
         with self._running:
             pass
 
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """End what is under way; and nothing begins by itself before the end of this."""
+        with self._lock:
+            self._rests += 1
+        try:
+            self.interrupt()
+            yield
+        finally:
+            with self._lock:
+                self._rests -= 1
+
     def close(self) -> None:
-        """The same, for good."""
+        """End what is under way, for good."""
         self._closed.set()
         self.interrupt()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
-    def _run(self) -> None:
-        """Until nothing is due: log goes on to come while an image is made."""
-        interrupts = self._interrupts
+    def _run(self, interrupts: int) -> None:
+        """Until nothing is due: log goes on to come while an image is made.
+
+        interrupts: how many there were when this was begun.
+        """
         try:
             while self._once(interrupts, wanted=self._due) is not None:
                 self._failures = 0

@@ -6,13 +6,14 @@ somebody holds them (`core.retention`).
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from cluster_runtime.engine.access.admin_session import admin_conninfo
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import (
     InvalidClusterStateError,
@@ -60,7 +61,7 @@ GIVE_EVERY_S = 20.0
 POLITE_PAUSE_S = 0.004
 """Between two messages of 128 KiB to a coalescer that steps back behind commits: 32 MB a second."""
 CONNECT_TIMEOUT_S = 15
-
+FLUSHED = "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
 _log = get_logger(__name__)
 
 
@@ -244,11 +245,15 @@ class Pages:
             service = mount.service
             if service is None:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
-            _checkpoint_writer(mount)
+
+            def go_on() -> None:
+                if stopped():
+                    raise InterruptedCoalescingError("coalescing was interrupted before it began")
+
             if not coalescer.can_go_on(mount.index.oldest):
                 with self.staying.reading():
-                    self._directories.make_coalescers(coalescer.data_directory, self.whole())
-            until = int(mount.node.volume.vdl)
+                    image = self.whole()
+                    self._directories.make_coalescers(coalescer.data_directory, image, go_on)
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"
@@ -262,7 +267,7 @@ class Pages:
             polite()
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
-                until,
+                _targets(mount),
                 lambda: service.replayed_by(name),
                 stopped,
                 polite,
@@ -283,7 +288,7 @@ class Pages:
         image = next((each for each in images if each.redo == point.redo), None)
         if image is None:
             raise QuorumLostError("no full segment answers; heal one and coalesce again")
-        self._last = image.lsn, image.size_bytes
+        self._last = image.redo, image.size_bytes
         if self._past is not None:
             self._past.rewound = False
             self._past.weigh()
@@ -291,6 +296,19 @@ class Pages:
             # While one of them lacks the image, the loss of the others must leave its log.
             self._collection.collect()
         return image
+
+    def give_away(self, image: PageImage, data_directory: Path, user: OsUser) -> bool:
+        """Make a data directory of an image's pages without copying them; whether that was done.
+
+        It is the coalescer's own, where that has gone no further, and makes no other image now.
+        """
+        coalescer = self._coalescer
+        if coalescer is None or not self._running.acquire(blocking=False):
+            return False
+        try:
+            return coalescer.give_away(image, data_directory, user)
+        finally:
+            self._running.release()
 
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
@@ -315,16 +333,16 @@ class Pages:
         return politeness(*self._since_last(), time.monotonic() - began)
 
     def _since_last(self) -> tuple[int, int]:
-        """Log since the last image, and the size of the database then."""
+        """Log that a replay over the last image goes through, and the size of the database then."""
         if self._last is None:
             image = self.newest()
             self._last = (
-                (image.lsn, image.size_bytes)
+                (image.redo, image.size_bytes)
                 if image is not None
                 else (self._mount.metadata.start_lsn, self._directories.base_image_bytes)
             )
-        lsn, size = self._last
-        return self._mount.node.volume.vdl - lsn, size
+        redo, size = self._last
+        return self._mount.node.volume.vdl - redo, size
 
     def _give_out(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> list[Lane]:
         """Make an image of a directory on each full segment, one after the other.
@@ -374,14 +392,22 @@ class Pages:
             )
 
 
-def _checkpoint_writer(mount: Mount) -> None:
-    """Have the writer checkpoint: an image begins with the last one that was replayed."""
+def _targets(mount: Mount) -> Iterator[int]:
+    """The LSNs that the coalescer replays up to, one after the other.
+
+    Replay over an image begins with the last checkpoint that was replayed. So the writer makes one
+    when the rest has caught up: what commits write while that takes its time is replayed once.
+    """
+    yield int(mount.node.volume.vdl)
     attachment = mount.node.attachment
     if attachment is not None:
         major = int(mount.metadata.server_version.partition(".")[0])
         conninfo = admin_conninfo(attachment.sockets, major)
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as conn:
             conn.execute("checkpoint")
+            row = conn.execute(FLUSHED).fetchone()
+        assert row is not None, "it is a function's value"
+        yield int(row[0])
 
 
 def _nothing() -> None:

@@ -6,6 +6,7 @@ reads from the catalog.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mcp_server.nl2sql.database.guard.node_fields import (
     FAMILY,
@@ -29,6 +30,8 @@ from mcp_server.nl2sql.database.guard.query_tree import (
 
 FIRST_USER_OID = 16384
 """Objects below were made by initdb: they are PostgreSQL's own. FirstNormalObjectId."""
+
+KEPT_TREES, KEPT_CHARACTERS = 256, 20_000
 
 SELECT, UTILITY = "1", "6"
 COMMANDS = {"2": "UPDATE", "3": "INSERT", "4": "DELETE", "5": "MERGE"}
@@ -81,10 +84,14 @@ class References:
 
 
 def of_statement(printed: str) -> References:
-    """What a statement refers to, from the tree in a notice.
+    """What a statement refers to, from the tree in a notice. It is not to be changed.
 
     Raises NoReadError for anything but a SELECT or a SHOW, TreeError.
     """
+    return _kept(printed) if len(printed) <= KEPT_CHARACTERS else _of_statement(printed)
+
+
+def _of_statement(printed: str) -> References:
     tree = parse_printed(printed)
     queries = tree if isinstance(tree, list) else [tree]
     if len(queries) != 1 or not isinstance(queries[0], Node) or queries[0].name != "QUERY":
@@ -101,6 +108,10 @@ def of_statement(printed: str) -> References:
         return found
     _walk(query, found)
     return found
+
+
+_kept = lru_cache(KEPT_TREES)(_of_statement)
+"""What a tree refers to hangs on its text alone."""
 
 
 def of_expression(stored: str) -> References:

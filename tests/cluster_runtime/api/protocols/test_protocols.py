@@ -147,6 +147,16 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
         json_protocol.document(body)
 
 
+@pytest.mark.parametrize(
+    "time", ["1e18", "yesterday", "", 1e300, float("nan"), -1e18, "9999-12-31T23:59:59-09:00"]
+)
+def test_a_time_that_is_none_is_refused_in_json_too(time: object) -> None:
+    shape = service_model("cloudwatch").operation_model("GetMetricStatistics").input_shape
+    given = {"Namespace": "n", "MetricName": "m", "EndTime": 0, "Period": 60, "StartTime": time}
+    with pytest.raises(RefusedRequestError):
+        values.check(json_protocol.parse(given, shape), shape)
+
+
 def test_an_answer_with_a_member_that_the_shape_has_not_is_never_sent() -> None:
     operation = service_model("rds").operation_model("DescribeDBClusters")
     with pytest.raises(ValueError, match="Colour"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -31,6 +32,37 @@ def test_a_stopped_cluster_refuses_connections_until_it_is_started(
     assert runtime.start_db_cluster("notes").status is ClusterStatus.AVAILABLE
     with cluster.connect() as conn:
         assert conn.execute("select x from t").fetchone() == (1,)
+
+
+SETTLED = {ClusterStatus.AVAILABLE, ClusterStatus.STOPPED}
+
+
+async def give_up(cluster: ClusterHandle, asked: asyncio.Future[object]) -> ClusterStatus:
+    """Cancel what changes a cluster while it does; the status that is left."""
+
+    def begun() -> bool:
+        return asked.done() or cluster.describe().status not in SETTLED
+
+    await asyncio.to_thread(wait_until, begun)
+    asked.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asked
+    await asyncio.to_thread(wait_until, lambda: cluster.describe().status in SETTLED, 10)
+    return cluster.describe().status
+
+
+async def test_a_start_or_a_stop_that_its_caller_gives_up_is_done_or_undone(
+    runtime: Runtime, cluster: ClusterHandle, state_dir: Path
+) -> None:
+    async with Runtime.open(state_dir) as other:
+        left = await give_up(cluster, asyncio.ensure_future(other.stop_db_cluster("notes")))
+        if left is ClusterStatus.AVAILABLE:
+            await asyncio.to_thread(lambda: cluster.connect().close())
+            await other.stop_db_cluster("notes")
+        left = await give_up(cluster, asyncio.ensure_future(other.start_db_cluster("notes")))
+        if left is ClusterStatus.STOPPED:
+            await other.start_db_cluster("notes")
+        await asyncio.to_thread(lambda: cluster.connect().close())
 
 
 def test_a_paused_cluster_runs_no_process_and_wakes_on_connect(

@@ -75,6 +75,12 @@ AMISS = [
     "alter role rdsadmin in database postgres set search_path = evil",
     "grant set on parameter log_statement to postgres",
     "grant alter system on parameter archive_command to public",
+    "alter database rdsadmin owner to postgres",
+    "grant connect on database rdsadmin to postgres",
+    "grant all on database rdsadmin to public",
+    "grant create on database rdsadmin to borealis_reader with grant option",
+    "alter database template0 owner to postgres",
+    "alter database template1 owner to postgres",
 ]
 
 

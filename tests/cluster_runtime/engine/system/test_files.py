@@ -7,7 +7,7 @@ import stat
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from cluster_runtime.errors import EngineError, InsufficientStorageError
 from tests.places import SpentFolders, reachable_folder
 
 NOBODY = 65534
+ALL_WAYS = [files._by_read_and_write, files._by_copy_file_range, files._by_reflink]
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 def test_each_way_copies_the_same(
     source: Path, tmp_path: Path, user: OsUser, ways: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def only_some(copier: files._Copier) -> None:
-        original(copier)
+    def only_some(copier: files._Copier, go_on: Callable[[], None]) -> None:
+        original(copier, go_on)
         del copier._ways[ways:]
 
     original = files._Copier.__init__
@@ -65,6 +66,24 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     monkeypatch.setattr(files._Copier, "__call__", full)
     with pytest.raises(InsufficientStorageError, match="free some space and try again"):
         copy_tree(source, tmp_path / "target", user)
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("way", [0, 1, 2], ids=["read and write", "copy_file_range", "reflink"])
+def test_a_copy_that_is_to_end_leaves_nothing(
+    source: Path, tmp_path: Path, user: OsUser, way: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_one(copier: files._Copier, go_on: Callable[[], None]) -> None:
+        original(copier, go_on)
+        copier._ways = [ALL_WAYS[way]]
+
+    def go_on() -> None:
+        raise InterruptedError
+
+    original = files._Copier.__init__
+    monkeypatch.setattr(files._Copier, "__init__", only_one)
+    with pytest.raises(InterruptedError):
+        copy_tree(source, tmp_path / "target", user, go_on)
     assert not (tmp_path / "target").exists()
 
 

@@ -45,6 +45,27 @@ def used(meter: Meter, cluster: str = "cluster-1") -> Usage:
     return sum((usage for _, usage in found[cluster][1]), Usage()) if cluster in found else Usage()
 
 
+def test_a_clock_that_jumps_a_year_ahead_charges_no_year_and_a_restart_all_that_passed(
+    path: Path,
+) -> None:
+    year = 365 * 24 * 3600
+    meter, volume = Meter(Ledger.open(path)), Volume()
+    meter.attach("cluster-1", volume)
+    meter.flush([SHOP], 1000, clock=5.0)
+    meter.flush([SHOP], 1010, clock=15.0)
+    assert used(meter).storage_byte_seconds == 1000
+    meter.flush([SHOP], 1020 + year, clock=24.5)
+    assert used(meter).storage_byte_seconds == 2000
+    volume.close()
+    meter.close()
+    again = Meter(Ledger.open(path))
+    again.flush([SHOP], 1050 + year, clock=3.0, all_of_them=True)
+    assert used(again).storage_byte_seconds == 5000
+    again.flush([], 1060 + 2 * year, clock=13.0)
+    assert used(again).storage_byte_seconds == 6000
+    again.close()
+
+
 def test_what_was_gathered_is_in_the_ledger_once_and_outlives_the_host(path: Path) -> None:
     meter = Meter(Ledger.open(path))
     meter.ran("cluster-1", 0.5, 3 * BILLION)

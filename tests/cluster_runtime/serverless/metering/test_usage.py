@@ -37,6 +37,14 @@ def test_what_is_held_counts_until_the_next_reading_and_from_then_on_otherwise()
     assert total(shares).storage_byte_seconds == 300
 
 
+def test_a_clock_that_is_set_forward_charges_the_time_that_passed() -> None:
+    account = Account(1000, storage_bytes=10)
+    account, shares = advance(account, Reading(90_000, passed=60))
+    assert total(shares).storage_byte_seconds == 600
+    _, shares = advance(account, Reading(90_010, passed=10))
+    assert total(shares).storage_byte_seconds == 100
+
+
 def test_it_is_cut_at_full_hours() -> None:
     account = Account(HOUR_S - 10, storage_bytes=1)
     _, shares = advance(account, Reading(2 * HOUR_S + 5))

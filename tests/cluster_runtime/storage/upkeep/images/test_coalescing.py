@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -158,6 +159,23 @@ def test_an_interrupted_run_ends_and_the_next_one_goes_on() -> None:
     made.interrupt()
     assert (runs.now, runs.made, made.report.problem) == (0, 0, "")
     runs.go.set()
+    made.look()
+    wait_until(lambda: runs.made == 1)
+    made.close()
+
+
+def test_nothing_is_under_way_or_begins_while_it_rests() -> None:
+    runs = Runs()
+    made = runs.coalescing()
+    made.look()
+    assert runs.begun.wait(60)
+    with made.resting():
+        assert (runs.now, runs.made) == (0, 0)
+        runs.go.set()
+        made.look()
+        assert made._thread is not None
+        made._thread.join()
+        assert runs.made == 0
     made.look()
     wait_until(lambda: runs.made == 1)
     made.close()
@@ -498,6 +516,38 @@ def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, write
     assert upkept.describe().coalescing.images == images_made
 
 
+def test_replay_over_an_image_begins_near_its_end_however_much_was_written_meanwhile(
+    upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(writer, 1)
+    begun = coalescer.Coalescer._follow
+
+    def follow(*arguments: Any) -> bool:
+        if not written:
+            written.append(True)
+            with writer.connect() as conn:
+                fill(conn, 24)
+        return begun(*arguments)
+
+    written: list[bool] = []
+    monkeypatch.setattr(coalescer.Coalescer, "_follow", follow)
+    image = upkept.coalesce()
+    assert image.lsn - image.redo < 4 * MB
+    described = upkept.describe()
+    assert described.log_bytes_since_image == described.vdl - image.redo
+
+
+def test_an_image_over_which_much_is_replayed_is_followed_by_the_next_one(
+    upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writer.connect() as conn:
+        fill(conn, 24)
+    monkeypatch.setattr(pages, "_targets", lambda mount: [int(mount.node.volume.vdl)])
+    image = upkept.coalesce()  # by a writer that made no checkpoint
+    assert image.lsn - image.redo > LOG_BYTES_MIN
+    assert upkept._upkeep.pages.is_due()
+
+
 def test_a_named_holder_keeps_log_and_pages_and_is_described(
     upkept: StorageVolume, writer: Writer
 ) -> None:
@@ -633,6 +683,22 @@ def test_pages_half_given_out_are_no_pages(upkept: StorageVolume, writer: Writer
     writer.start()
     with writer.connect() as conn:
         assert stored(conn) == [1, 2]
+
+
+def test_the_copy_that_a_run_begins_with_ends_where_that_is_interrupted(
+    upkept: StorageVolume, writer: Writer
+) -> None:
+    insert(writer, 1)
+    asked: list[bool] = []
+
+    def stopped() -> bool:
+        asked.append(True)
+        return len(asked) == 3
+
+    with pytest.raises(InterruptedCoalescingError):
+        upkept._upkeep.pages.coalesce(stopped)
+    assert len(asked) == 3, "file by file"
+    assert not (upkept.directory / "coalescer").exists()
 
 
 def test_coalescing_that_was_not_started_says_so(volume: StorageVolume) -> None:
