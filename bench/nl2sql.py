@@ -7,7 +7,8 @@ Without --data, the questions beside this file are asked. DIR holds a folder per
 --sets, all that have rows are asked), and a matcher `eval.py` where results are to be compared
 otherwise than by `digest`. In the folder of a set:
 `questions.jsonl` (db, question, evidence, gold_sql, gold_alternatives, difficulty) and a folder per
-database with `schema.sql`, `data.sql` and perhaps `comments.sql`. Databases are named
+database with `schema.sql`, `data.sql` and perhaps `comments.sql` and `semantics.yml`. A question
+with a `context`, questions and their SQL, builds on the last of them. Databases are named
 `<set>__<db>` and loaded where they are missing. Without --dsn a local cluster is made for the run.
 
 Two peers are measured in the same run, on the same questions: the gold query of another question
@@ -37,6 +38,7 @@ from report import console, show, write_json
 sys.path.remove(str(Path(__file__).parent))
 
 from cluster_runtime import Runtime
+from mcp_server.nl2sql import SemanticLayer
 from mcp_server.nl2sql.asker import Asker
 from mcp_server.nl2sql.database.digest import digest
 from mcp_server.nl2sql.schema.profile import profile
@@ -104,6 +106,8 @@ def load(dsn: str, folder: Path, name: str) -> str:
                 if text.strip():
                     conn.execute(text.encode())
             conn.execute("analyze")
+        if (folder / "semantics.yml").exists():
+            SemanticLayer(target).set((folder / "semantics.yml").read_text("utf-8"))
     return target
 
 
@@ -136,7 +140,10 @@ def run(
                 )
 
             began = time.perf_counter()
-            answer = translator.translate(question["question"], question.get("evidence"))
+            before = [(text, query) for text, query in question.get("context", [])]
+            answer = translator.translate(
+                question["question"], question.get("evidence"), context=before
+            )
             taken = (time.perf_counter() - began) * 1000
             began = time.perf_counter()
             asker.ask(question["question"], question.get("evidence"))

@@ -1,19 +1,23 @@
 """The weights of the translator's choice: fitted, and judged on databases not fitted on.
 
     python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write] [--out FILE] [--every N]
-                                   [--sets spider_dev,spider_more,spider_dev/questions_other.jsonl]
+                                   [--sets spider_more:3,spider_dev/questions_other.jsonl]
 
 DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
 gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from
 its signs which is right among those of its question; a logistic model learns whether the one so
 chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
-into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question.
+into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question; of one set,
+`--sets spider_more:3` does, as without --sets of the sentences, so that they do not outweigh the
+other styles.
 
-The figures printed are cross-validated by style and database: those of a question come from weights
-that were fitted without its database and without its style (the field `style` of a question, else
-the name of the set). The reliability table and the calibration error are of ten bins with equal
-counts; per style where it has STYLE_MIN questions. Some questions are asked of another database as
-well, where all that is answered is wrong.
+The figures printed are cross-validated by style and database, and of the confidence as the
+translator says it: those of a question come from weights that were fitted without its database and
+without its style (the field `style` of a question, else the name of the set), scaled by what
+questions of all styles say on other databases, and capped where the best candidate leaves out what
+the question cannot do without. The reliability table and the calibration error are of ten bins with
+equal counts, of questions that have a candidate; per style where it has STYLE_MIN of them. Some
+questions are asked of another database as well, where all that is answered is wrong.
 """
 
 import argparse
@@ -32,7 +36,7 @@ from numpy.typing import NDArray
 from report import console, show, write_json
 
 from mcp_server.nl2sql.choosing import weights
-from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.candidates import DOUBTFUL, Made, candidates, judge
 from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
 from mcp_server.nl2sql.errors import RefusedError
@@ -42,18 +46,20 @@ from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.translator import THRESHOLD, TRIED, first_rows
 
 SETS = (
-    "spider_dev,spider_more,spider_dev/questions_realistic.jsonl,"
-    "spider_dev/questions_syn.jsonl,keywords,analytics,analytics/unanswerable.jsonl"
+    "keywords,analytics,analytics/unanswerable.jsonl,spider_dev/questions_syn.jsonl,"
+    "spider_dev/questions_realistic.jsonl,spider_dev:3,spider_more:3"
 )
 STYLE_MIN = 200
 FOREIGN = "asked of another database"
 """Questions that a database cannot answer: every answer is wrong."""
 EVERY_FOREIGN = 3
 FOLDS = 3
+KEPT = (0.005, 0.995)
+"""The confidences whose log-odds are scaled."""
 RIDGE_RANK = 2.0
 STEPS = 40
 SMALLEST_KEPT = 0.02
-THRESHOLDS = (0.5, 0.55, 0.6, THRESHOLD, 0.7)
+THRESHOLDS = (0.5, 0.55, THRESHOLD, 0.65, 0.7)
 TIMEOUT_MS = 15_000
 Floats = NDArray[np.float64]
 
@@ -76,6 +82,8 @@ class Asked:
     style: str
     difficulty: str
     candidates: list[Tried]
+    doubtful: bool = False
+    """Whether the best candidate leaves out what the question cannot do without."""
 
 
 @dataclass(slots=True)
@@ -106,19 +114,26 @@ def main() -> None:
         asked = [
             one
             for name in options.sets.split(",")
-            for one in collect(dsn, options.data, name, match, options.every)
+            for one in collect(dsn, options.data, *sampled(name, options.every), match)
         ]
-    confidence = cross_validated(asked)
-    figures: dict[str, Any] = {"cross_validated": report(asked, confidence)}
-    figures["calibration"] = reliability(asked, confidence)
+    held = cross_validated(asked)
+    claimed = as_claimed(asked, held)
+    figures: dict[str, Any] = {"cross_validated": report(asked, claimed)}
+    figures["calibration"] = reliability(asked, claimed)
     write_json("nl2sql_weights", figures)
-    scale, shift = scaled(asked, confidence)
+    scale, shift = scaled(asked, held)
     homes = [Path(weights.__file__)] if options.write else []
     for home in [*homes, *([options.out] if options.out else [])]:
         write(replace(fit(asked), scale=scale, shift=shift), home)
 
 
-def collect(dsn: str, data: Path, name: str, match: Match, every: int = 1) -> Iterator[Asked]:
+def sampled(name: str, every: int) -> tuple[str, int]:
+    """The name of a set, and which of its questions are asked: `spider_more:3` is each third."""
+    name, _, own = name.partition(":")
+    return name, int(own or every)
+
+
+def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterator[Asked]:
     folder, _, file = name.partition("/")
     lines = (data / folder / (file or "questions.jsonl")).read_text("utf-8").splitlines()
     of_database: dict[str, list[dict[str, Any]]] = {}
@@ -149,7 +164,8 @@ def collect(dsn: str, data: Path, name: str, match: Match, every: int = 1) -> It
                 style = question.get("style") or folder
                 difficulty = question.get("difficulty") or "all"
                 yield Asked(name, f"{folder}/{database}", style, difficulty, found_right)
-            for question in of_database[others[place - 1]][::EVERY_FOREIGN]:
+            foreign = of_database[others[place - 1]] if len(others) > 1 else []
+            for question in foreign[::EVERY_FOREIGN]:
                 tried = ask(conn, question["question"], linker, graph)
                 wrong = [Tried(one.signs, result.key(one.sql), False) for one, result in tried]
                 yield Asked(FOREIGN, f"{folder}/{database}", FOREIGN, "all", wrong)
@@ -236,9 +252,7 @@ def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
 
     Neither its database was fitted on, nor its style, where there are several.
     """
-    databases = sorted({one.database for one in asked})
-    np.random.default_rng(0).shuffle(databases)
-    fold = {database: number % FOLDS for number, database in enumerate(databases)}
+    fold = folds(asked)
     styles = sorted({one.style for one in asked} - {FOREIGN})
     best: list[tuple[float, bool]] = [(0.0, False)] * len(asked)
     for style in styles:
@@ -249,6 +263,7 @@ def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
                 held = one.style == style or (one.style == FOREIGN and style == styles[0])
                 if held and fold[one.database] == number and one.candidates:
                     best[place] = sure_of(one, fitted)
+                    one.doubtful = bool(choose(one, fitted.rank)[0].get("values unused"))
     return best
 
 
@@ -259,13 +274,38 @@ def sure_of(one: Asked, fitted: Fitted) -> tuple[float, bool]:
     return float(1 / (1 + np.exp(-np.clip(total, -30, 30)))), chosen.right
 
 
+def as_claimed(
+    asked: Sequence[Asked], held: Sequence[tuple[float, bool]]
+) -> list[tuple[float, bool]]:
+    """The same as the translator would say it: scaled, by other databases, and capped."""
+    fold, found = folds(asked), list(held)
+    for number in range(FOLDS):
+        rest = [place for place, one in enumerate(asked) if fold[one.database] != number]
+        rest = rest or [*range(len(asked))]
+        scale, shift = scaled([asked[place] for place in rest], [held[place] for place in rest])
+        for place, (one, (sure, right)) in enumerate(zip(asked, held, strict=True)):
+            if fold[one.database] == number and one.candidates:
+                kept = np.clip(sure, *KEPT)
+                claimed = float(1 / (1 + np.exp(-(shift + scale * np.log(kept / (1 - kept))))))
+                found[place] = min(claimed, DOUBTFUL) if one.doubtful else claimed, right
+    return found
+
+
+def folds(asked: Sequence[Asked]) -> dict[str, int]:
+    """By database, in which part of the questions it is held out."""
+    databases = sorted({one.database for one in asked})
+    np.random.default_rng(0).shuffle(databases)
+    return {database: number % FOLDS for number, database in enumerate(databases)}
+
+
 def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     """What to multiply log-odds by, and to add, so that they hold in styles not fitted on.
 
     Platt, "Probabilistic Outputs for Support Vector Machines" (1999), on held-out predictions.
     """
-    held = [pair for one, pair in zip(asked, best, strict=True) if one.candidates]
-    sure = np.clip([confidence for confidence, _ in held], 0.005, 0.995)
+    told = [one.style != FOREIGN and bool(one.candidates) and not one.doubtful for one in asked]
+    held = [pair for pair, counts in zip(best, told, strict=True) if counts]
+    sure = np.clip([confidence for confidence, _ in held], *KEPT)
     odds = np.column_stack([np.log(sure / (1 - sure)), np.ones(len(held))])
     scale, shift = fit_sure(odds, np.array([right for _, right in held], float))
     return float(scale), float(shift)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         SessionDescription,
         Tag,
     )
-    from mcp_server.nl2sql import Translation, Translator
+    from mcp_server.nl2sql import SemanticLayer, Translation, Translator
     from memory import (
         BorealisChatMessageHistory,
         BorealisSaver,
@@ -72,6 +72,7 @@ __all__ = [
     "RdsControlPlane",
     "RememberedItem",
     "Runtime",
+    "SemanticLayer",
     "ServerlessScaling",
     "SessionDescription",
     "Tag",
@@ -101,7 +102,7 @@ _MEMORY = frozenset(
         "Unreadable",
     }
 )
-_QUESTIONS = frozenset({"Translation", "Translator"})
+_QUESTIONS = frozenset({"SemanticLayer", "Translation", "Translator"})
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from cluster_runtime.errors import Audience, BorealisError
 
 DISTRIBUTION = "borealis-postgres"
 MODULES = {
-    "ask": frozenset({"snowballstemmer", "sqlglot"}),
+    "ask": frozenset({"snowballstemmer", "sqlglot", "yaml"}),
     "mcp": frozenset({"mcp", "mcp_types"}),
     "plots": frozenset({"matplotlib"}),
 }

@@ -346,6 +346,16 @@ class QuestionAnswer(ToolResult):
         list[Any], Field(description="With explain: what the language model wrote, and its fate")
     ] = []
     result: Annotated[QueryResult | None, Field(description="The rows; null when declined")] = None
+    handle: Annotated[
+        str | None, Field(description="For a question that builds on this answer: after")
+    ] = None
+    corrects: Annotated[
+        bool,
+        Field(
+            description="The question said that the answer before was wrong: if this one is right, "
+            "the tool semantics can teach it"
+        ),
+    ] = False
     elapsed_ms: Annotated[
         float, Field(description="Milliseconds for all of it; 0 where not told")
     ] = 0

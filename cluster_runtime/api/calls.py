@@ -27,6 +27,8 @@ class HostFacts:
     gateway_port: of its gateway, for all endpoints; None where it has none.
     last_endpoint_port, last_gateway_port: of the last host that had one, which a later host takes
         again.
+    directory: which folder this is said of (`finding.identity_of`): a copy of it is another one.
+        None: a host of an earlier release does not say.
     """
 
     pid: int
@@ -40,6 +42,7 @@ class HostFacts:
     last_endpoint_port: int | None = None
     gateway_port: int | None = None
     last_gateway_port: int | None = None
+    directory: str | None = None
 
     @property
     def endpoint_url(self) -> str | None:

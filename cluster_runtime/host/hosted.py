@@ -21,7 +21,7 @@ from cluster_runtime.api.calls import (
     HostStatus,
     Token,
 )
-from cluster_runtime.api.client.finding import read_facts
+from cluster_runtime.api.client.finding import identity_of, read_facts
 from cluster_runtime.api.server import ApiServer, listen_on_loopback
 from cluster_runtime.api.target import PROTOCOL
 from cluster_runtime.control.handle import ClusterHandle
@@ -287,4 +287,5 @@ def _facts(directory: Path, kind: HostKind) -> HostFacts:
         protocol=PROTOCOL,
         version=version("borealis-postgres"),
         start_time=datetime.now(UTC),
+        directory=identity_of(directory),
     )

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cluster_runtime.api.calls import HostFacts
-from cluster_runtime.api.client.finding import FILE, read_facts
+from cluster_runtime.api.client.finding import FILE, host_of
 from cluster_runtime.api.protocols.codec import encode
 from cluster_runtime.control.records.state_directory import holder_of, is_hosted
 from cluster_runtime.host.attaching import Seen
@@ -37,7 +37,7 @@ def write_facts(directory: Path, facts: HostFacts) -> None:
 
 def look(directory: Path) -> tuple[Seen, HostFacts | None]:
     """What is to be seen of a state directory now."""
-    facts = read_facts(directory)
+    facts = host_of(directory)
     if facts is not None and facts.state == "ready" and answers(facts.socket):
         return Seen(locked=True, named=True, protocol=facts.protocol, answers=True), facts
     if not is_hosted(directory):
@@ -54,7 +54,7 @@ def answers(path: Path) -> bool:
 
 def new_socket_path(directory: Path) -> Path:
     """Where a new host listens; nothing is there yet. For the holder of the lock."""
-    former = read_facts(directory)
+    former = host_of(directory)
     if former is not None:
         remove_socket(former.socket)
     path = directory / SOCKET_NAME

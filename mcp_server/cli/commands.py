@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_limits import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from cluster_runtime.serverless.options import CapacityOptions
 from mcp_server.cli import console, foreground, quick
+from mcp_server.cli.asking import commands as asking
 from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
@@ -132,7 +133,13 @@ def main(arguments: list[str] | None = None) -> None:
     foreground.end_in_good_order()
     try:
         given = sys.argv[1:] if arguments is None else arguments
-        quick.command_of(app, given, whole=whole)(arguments)
+        try:
+            quick.command_of(app, given, whole=whole)(arguments)
+        finally:
+            # What it does not take is to be told, which the interpreter's end would not do.
+            if sys.stdout is not None:
+                with suppress(BrokenPipeError):
+                    sys.stdout.flush()
     except Exception as error:
         text = _anticipated(error)
         if text is None:
@@ -262,6 +269,7 @@ connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 measuring.add_commands(app, opened)
 clients.add_commands(app)
+asking.add_commands(app, opened)
 configuration.add_commands(app, whole)
 simulating.add_commands(simulate)
 memories.add_commands(memory, opened)
@@ -294,6 +302,9 @@ def ask(
     question: Annotated[str | None, typer.Argument(help="A question in English.")] = None,
     state_dir: StateDir = STATE_DIR,
     database: Annotated[str | None, typer.Option(help="Database to ask.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="It builds on the last question asked of it.")
+    ] = False,
     model: Model = None,
     as_json: AsJson = False,
     dsn: Dsn = None,
@@ -304,18 +315,19 @@ def ask(
     """Ask a question in English: prints the SQL, what it computes, and the rows."""
     with loading():
         from mcp_server.cli import existing
-        from mcp_server.questions import ask_once
+        from mcp_server.cli.asking.conversing import ask_in_turn
 
     place = existing.to_ask(name, question, dsn, region, user, database, ca_bundle)
     if place is not None:
         asked, text = place
         with existing.told():
-            answer = ask_once(asked, text, None, model)
+            answer = ask_in_turn(asked, text, None, model, state_dir, follow=follow)
     elif question is None:
         raise typer.BadParameter("a question in English must follow", param_hint="QUESTION")
     else:
         with opened(state_dir) as runtime:
-            answer = ask_once(runtime.cluster(name), question, database, model)
+            cluster = runtime.cluster(name)
+            answer = ask_in_turn(cluster, question, database, model, state_dir, follow=follow)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
@@ -450,6 +462,10 @@ def _anticipated(error: Exception) -> str | None:
     if isinstance(error, ImportError):
         missing = missing_extra(error)
         return None if missing is None else str(missing)
+    if isinstance(error, OSError):
+        from mcp_server.cli import unwritten
+
+        return unwritten.told(error)
     psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
     if psycopg is not None and isinstance(error, psycopg.Error):
         from mcp_server.sql_errors import sql_error_text

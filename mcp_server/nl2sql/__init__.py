@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 from mcp_server.errors import needed
 
 if TYPE_CHECKING:
+    from mcp_server.nl2sql.semantics.layer import SemanticLayer
     from mcp_server.nl2sql.translation import Translation
     from mcp_server.nl2sql.translator import Translator
 
-__all__ = ["Translation", "Translator"]
+__all__ = ["SemanticLayer", "Translation", "Translator"]
 
-_HOME = {"Translation": "translation", "Translator": "translator"}
+_HOME = {
+    "SemanticLayer": "semantics.layer",
+    "Translation": "translation",
+    "Translator": "translator",
+}
 
 
 def __getattr__(name: str) -> Any:

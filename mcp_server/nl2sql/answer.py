@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
+from mcp_server.nl2sql.conversation.following import Turn
 from mcp_server.nl2sql.database.digest import digest
 from mcp_server.nl2sql.database.reader import ResultSet
 from mcp_server.nl2sql.errors import ModelError, RefusedError
@@ -23,6 +24,7 @@ from mcp_server.nl2sql.found import (
     Proposal,
     TranslationLike,
 )
+from mcp_server.nl2sql.model.before import before
 from mcp_server.nl2sql.model.plan import (
     Complete,
     Mend,
@@ -76,6 +78,7 @@ class Translate:
     question: str
     evidence: str | None
     explain: bool
+    context: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +110,13 @@ def answering(
     with_model: bool = False,
     settings: PlanSettings | None = None,
     shown_rows: int = 100,
+    context: Sequence[Turn] = (),
 ) -> Answering:
     """The steps from a question to an Answer. Errors of the database come out of its driver."""
     pairs: list[Solved] = yield Similar(question)
-    translation: TranslationLike = yield Translate(question, evidence, explain)
+    translation: TranslationLike = yield Translate(question, evidence, explain, tuple(context))
+    if translation.follows:
+        pairs = []  # the same words meant something else after another question
     findings = Findings()
     reads = _Reads()
     for pair in pairs[:1]:
@@ -125,10 +131,11 @@ def answering(
             findings, reads, "built-in", translation.sql, translation.confidence
         )
     chosen = _without_model(findings)
-    if with_model:
+    if with_model and not translation.about_schema:
         drafts = tuple(each.sql for each in list(translation.candidates)[:DRAFTS])
         try:
-            request: Request = yield Describe(question, evidence, tuple(pairs), drafts)
+            known = "\n".join(part for part in (evidence or "", before(context)) if part)
+            request: Request = yield Describe(question, known or None, tuple(pairs), drafts)
             outcome = yield from _ask_model(
                 request, settings or PlanSettings(), reads, findings.built_in
             )
@@ -136,7 +143,14 @@ def answering(
             findings.notes.append(f"{error}; answered without it")
         else:
             chosen = yield from _with_model(findings, reads, outcome, translation)
-    return _answer(question, findings, chosen, translation, explain, shown_rows)
+    answer = _answer(question, findings, chosen, translation, explain, shown_rows)
+    sql = answer.sql
+    if sql is None or answer.origin != "built-in":
+        return answer
+    if translation.about_schema:
+        answer = replace(answer, reading=translation.reading)
+    lesson = (context[-1][0], sql) if translation.corrects else None
+    return replace(answer, teaches=lesson, follows=translation.follows)
 
 
 class _Reads:

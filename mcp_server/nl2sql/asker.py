@@ -26,6 +26,7 @@ from mcp_server.nl2sql.answer import (
     Translate,
     answering,
 )
+from mcp_server.nl2sql.conversation.following import Turn
 from mcp_server.nl2sql.database.connecting import Dsn, conninfo
 from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.own_names import own_names
@@ -56,7 +57,11 @@ class BuiltIn(Protocol):
     """The built-in translator as the paths need it."""
 
     def translate(
-        self, question: str, evidence: str | None = None, explain: bool = False
+        self,
+        question: str,
+        evidence: str | None = None,
+        explain: bool = False,
+        context: Sequence[Turn] = (),
     ) -> TranslationLike:
         """Translate one question; never raises for a question that it cannot answer."""
         ...
@@ -101,15 +106,25 @@ class Asker:
         )
         self.translator = translator or _built_in(dsn)
 
-    def ask(self, question: str, evidence: str | None = None, *, explain: bool = False) -> Answer:
+    def ask(
+        self,
+        question: str,
+        evidence: str | None = None,
+        *,
+        explain: bool = False,
+        context: Sequence[Turn] = (),
+    ) -> Answer:
         """Answer one question; declines with a reason rather than guess.
 
         evidence: what the asker knows of the data ("a good score is 8 or more").
+        context: what was asked before, with the SQL of the answers: see `Translator.translate`.
         Raises psycopg.OperationalError when the database cannot be reached.
         """
         if self.model is not None:
-            return run_in_background(self.aask(question, evidence, explain=explain))
-        steps = self._steps(question, evidence, explain, None)
+            return run_in_background(
+                self.aask(question, evidence, explain=explain, context=context)
+            )
+        steps = self._steps(question, evidence, explain, None, context)
         with self.reader.connect() as conn:
             try:
                 need = next(steps)
@@ -125,6 +140,7 @@ class Asker:
         evidence: str | None = None,
         *,
         explain: bool = False,
+        context: Sequence[Turn] = (),
         model: Model | None = None,
         connection: psycopg.AsyncConnection[Any] | None = None,
     ) -> Answer:
@@ -133,16 +149,15 @@ class Asker:
         connection: one in autocommit mode to read by, instead of a new one.
         """
         model = model or self.model
-        steps = self._steps(question, evidence, explain, model)
+        steps = self._steps(question, evidence, explain, model, context)
         patience = _Patience(self.model_timeout)
         async with self.reader.aconnect(connection) as conn:
             advance: Callable[[], Need] = partial(next, steps)
             while True:
-                try:
-                    need = advance()
-                except StopIteration as stop:
-                    answer: Answer = stop.value
-                    return answer
+                # comparing thousands of rows is work: other tasks of the loop go on meanwhile
+                need = await in_thread(_next_or_answer, advance)
+                if isinstance(need, Answer):
+                    return need
                 try:
                     given = await self._asupply(conn, need, model, patience)
                 except ModelError as error:
@@ -174,7 +189,12 @@ class Asker:
             run(conn, steps)
 
     def _steps(
-        self, question: str, evidence: str | None, explain: bool, model: Model | None
+        self,
+        question: str,
+        evidence: str | None,
+        explain: bool,
+        model: Model | None,
+        context: Sequence[Turn],
     ) -> Answering:
         return answering(
             question,
@@ -183,11 +203,12 @@ class Asker:
             with_model=model is not None,
             settings=self.settings,
             shown_rows=self.shown_rows,
+            context=context,
         )
 
     def _supply(self, conn: psycopg.Connection[Any], need: object) -> Any:
         if isinstance(need, Translate):
-            return self.translator.translate(need.question, need.evidence, need.explain)
+            return self._translated(need)
         return run(conn, self._database(need))
 
     async def _asupply(
@@ -207,10 +228,16 @@ class Asker:
                 said = f"{question} {evidence or ''}".strip()
                 known = await in_thread(self.translator.facts, said)
                 return await arun(conn, self._request(need, known))
-            case Translate(question, evidence, explain):
-                return await in_thread(self.translator.translate, question, evidence, explain)
+            case Translate():
+                return await in_thread(self._translated, need)
             case _:
                 return await arun(conn, self._database(need))
+
+    def _translated(self, need: Translate) -> TranslationLike:
+        said = need.question, need.evidence, need.explain
+        if not need.context:
+            return self.translator.translate(*said)
+        return self.translator.translate(*said, context=need.context)
 
     def _database(self, need: object) -> Steps[Any]:
         """The steps for what the database is asked."""
@@ -244,6 +271,14 @@ class Asker:
         result = yield from steps
         yield Fetch("rollback", ())
         return result
+
+
+def _next_or_answer(advance: Callable[[], Need]) -> Need | Answer:
+    try:
+        return advance()
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        return answer
 
 
 def _built_in(dsn: Dsn) -> BuiltIn:

@@ -1,5 +1,7 @@
 """Errors of natural language to SQL. `except NL2SQLError` catches all of them."""
 
+from collections.abc import Sequence
+
 from cluster_runtime.errors import BorealisError
 
 
@@ -57,6 +59,17 @@ class QueryTimeoutError(RefusedError):
 
 class UnsupportedServerError(NL2SQLError):
     """The server is older than what the guard can judge queries of. Nothing was run."""
+
+
+class SemanticsError(NL2SQLError):
+    """A document of semantics has mistakes, or does not fit the schema. Nothing was kept.
+
+    problems: all of them, each with its place and, for names, what comes nearest.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the semantics were not kept: " + "; ".join(self.problems))
 
 
 class ModelError(NL2SQLError):

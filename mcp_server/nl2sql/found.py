@@ -28,6 +28,10 @@ class TranslationLike(Protocol):
         """Why it was declined, or chosen."""
 
     @property
+    def reading(self) -> str:
+        """What it asks, in plain words."""
+
+    @property
     def candidates(self) -> Sequence[Any]:
         """What was considered, best first."""
 
@@ -42,6 +46,18 @@ class TranslationLike(Protocol):
     @property
     def links(self) -> Sequence[Any]:
         """What words were taken for."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is the last answer's query with a part changed."""
+
+    @property
+    def corrects(self) -> bool:
+        """Whether the last answer was said to be wrong."""
+
+    @property
+    def about_schema(self) -> bool:
+        """Whether the question is about tables and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,9 @@ class Answer:
     when only one did. unused: words of the question that the translation did not use. links,
     attempts: only with explain=True. result: what the rows were taken from, as the server sent it.
     evidence: what the confidence was made from, where a model had a part in it.
+    teaches: after a correction, the question that was answered wrongly before and the SQL that is
+    right for it, to be kept if the asker wants that (`SemanticLayer.teach`). follows: whether the
+    question was read as one that builds on the last answer.
     """
 
     question: str
@@ -82,6 +101,8 @@ class Answer:
     alternatives: tuple[Alternative, ...] = ()
     links: tuple[Json, ...] = ()
     attempts: tuple[Json, ...] = ()
+    teaches: tuple[str, str] | None = None
+    follows: bool = False
     result: ResultSet | None = field(default=None, repr=False, compare=False)
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
 

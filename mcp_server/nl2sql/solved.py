@@ -11,6 +11,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,6 +52,7 @@ BOUND = f"""
 delete from {SCHEMA}.solved where id in (
     select id from {SCHEMA}.solved order by accepted_at desc, id offset %s)
 """
+EVERY = f"select question, sql from {SCHEMA}.solved order by accepted_at desc, id limit %s"
 FORGET = f"delete from {SCHEMA}.solved where id = %s"
 SIMILAR = f"""
 select question, sql, similarity from (
@@ -107,8 +109,10 @@ def enable() -> Steps[None]:
 
 
 def disable() -> Steps[None]:
-    """Drop the schema with everything learnt."""
-    yield Fetch(f"drop schema if exists {SCHEMA} cascade", ())
+    """Drop everything learnt; what else is kept in the schema stays."""
+    yield Fetch(f"drop table if exists {SCHEMA}.solved", ())
+    with suppress(pg.DependentObjectsStillExist):
+        yield Fetch(f"drop schema if exists {SCHEMA}", ())
 
 
 def enabled() -> Steps[bool]:
@@ -136,6 +140,24 @@ def accept(question: str, sql: str) -> Steps[Template]:
 def forget(question: str, sql: str) -> Steps[None]:
     """Remove the pair that `accept` would have kept."""
     yield Fetch(FORGET, (mask(question, sql).id,))
+
+
+def forgotten(question: str) -> Steps[bool]:
+    """Remove what is kept for a question, as `every` shows it; whether there was anything."""
+    if not (yield from enabled()):
+        return False
+    return bool((yield Fetch(FORGET + " returning id", (Template(question, "").id,))).rows)
+
+
+def every() -> Steps[list[tuple[str, str]]]:
+    """All kept questions with their SQL, values cut out, the newest first; none that are hidden."""
+    if not (yield from enabled()):
+        return []
+    try:
+        rows = (yield Fetch(EVERY, (MOST_PAIRS,))).rows
+    except pg.InsufficientPrivilege:
+        return []
+    return [(question, _shown(sql)) for question, sql in rows]
 
 
 def similar(question: str, most: int = 3) -> Steps[list[Solved]]:

@@ -29,6 +29,9 @@ class Translation:
 
     sql: None when declined. confidence: 0..1. reading: the query in plain English, made from the
     SQL. unused: words of the question that play no part in the SQL. links: with `explain` only.
+    follows: whether it is the last answer's query with a part changed. corrects: whether the
+    question said that the last answer was wrong; then what was asked before means this SQL.
+    about_schema: whether the question is about tables and columns, and not about rows.
     """
 
     sql: str | None
@@ -39,6 +42,9 @@ class Translation:
     assumptions: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
+    follows: bool = False
+    corrects: bool = False
+    about_schema: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """The translation without its candidates, as a JSON object."""

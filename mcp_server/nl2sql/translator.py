@@ -8,7 +8,9 @@ It reads the database's profile once, and again when its tables change.
 import datetime
 import math
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -16,6 +18,9 @@ import psycopg
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.conversation.about_schema import about_schema
+from mcp_server.nl2sql.conversation.following import Turn, following
+from mcp_server.nl2sql.conversation.naming import within
 from mcp_server.nl2sql.database.connecting import Dsn
 from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.lending import Lender, Loan
@@ -29,21 +34,37 @@ from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.schema.narrowing import Narrowing
 from mcp_server.nl2sql.schema.profile import profile
+from mcp_server.nl2sql.semantics.keeping import understood
+from mcp_server.nl2sql.semantics.wording import in_own_words
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
+from mcp_server.nl2sql.windows.applying import applied as with_window
+from mcp_server.nl2sql.windows.asking import (
+    Change,
+    MovingAverage,
+    Ranked,
+    RunningTotal,
+    Window,
+    windowed,
+)
 from mcp_server.nl2sql.words.evidence import worked_in
 from mcp_server.nl2sql.words.tokens import tokenize
 
 T = TypeVar("T")
 
-THRESHOLD = 0.62
+THRESHOLD = 0.59
 """Below this confidence a question is declined."""
+
+FORM_KNOWN = 2.0
+"""How many times better the odds of a reading are whose form a phrase for a window has settled."""
 
 TRIED = 14
 SHOWN = 3
 TRY_SECONDS = 0.5
 VERSION_LIMITS = Limits(timeout=5.0)
+QUESTION_SECONDS = 5.0
+"""What belongs to a question that was translated within this time looks for no changes again."""
 
 PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
 """The steps of a candidate; the connection is the translator's own."""
@@ -82,16 +103,30 @@ class Translator:
         self._lender = Lender(dsn)
         self._profiling = threading.Lock()
         self._known: tuple[Row | None, Narrowing[_Scope]] | None = None
+        self._looked = -math.inf
+        """When it was last seen that nothing had changed."""
 
     def translate(
-        self, question: str, evidence: str | None = None, explain: bool = False
+        self,
+        question: str,
+        evidence: str | None = None,
+        explain: bool = False,
+        context: Sequence[Turn] = (),
     ) -> Translation:
         """Translate one question. Raises psycopg.OperationalError where the database is away.
 
         evidence: what words of the question stand for; see `mcp_server.nl2sql.words.evidence`.
+        context: the questions before with the SQL of their answers, on the last of which this one
+        may build: "and in Paris?", "only the top 3", "no, by ship date".
         """
         texts = worked_in(question, evidence)
-        return self._with_loan(lambda loan: self._best(loan, texts, explain))
+
+        def translated(loan: Loan) -> Translation:
+            return self._told_or_followed(loan, texts[-1], context) or self._best(
+                loan, texts, explain
+            )
+
+        return self._with_loan(translated)
 
     def mends(self, sql: str, *, failed: bool) -> list[Mended]:
         """Queries to try in the place of one that fails, or finds nothing; see `mending.mend`.
@@ -100,7 +135,8 @@ class Translator:
         """
 
         def mended(loan: Loan) -> list[Mended]:
-            return mends(sql, *self._profile(loan).about(tokenize(sql)), failed=failed)
+            known = self._profile(loan, QUESTION_SECONDS)
+            return mends(sql, *known.about(tokenize(sql)), failed=failed)
 
         return self._with_loan(mended)
 
@@ -111,7 +147,8 @@ class Translator:
         """
 
         def known(loan: Loan) -> Facts:
-            return facts(question, self._profile(loan).about(tokenize(question))[0])
+            found = self._profile(loan, QUESTION_SECONDS)
+            return facts(question, found.about(tokenize(question))[0])
 
         return self._with_loan(known)
 
@@ -139,13 +176,76 @@ class Translator:
         found = [self._translate(loan, text, explain) for text in texts]
         return max(found, key=lambda each: each.confidence)
 
+    def _told_or_followed(
+        self, loan: Loan, question: str, context: Sequence[Turn]
+    ) -> Translation | None:
+        """An answer about the schema, or the last answer's query with a part changed."""
+        known = self._profile(loan)
+        question, notes = in_own_words(question, known.profile.synonyms)
+        last = tokenize(context[-1][0]) if context else []
+        linker, graph = known.about([*tokenize(question), *last])
+        told = about_schema(question, linker, graph)
+        if told is not None:
+            sql = told.tree.sql(dialect="postgres")
+            return Translation(
+                sql, told.confidence, told.reading, assumptions=notes, about_schema=True
+            )
+        found = following(question, context, linker, graph, datetime.date.today())
+        if found is None:
+            return None
+        sql = found.tree.sql(dialect="postgres")
+        try:
+            first_rows(loan.conn, sql)
+        except RefusedError:
+            return None
+        shown = Candidate(sql, found.confidence, reading(found.tree))
+        if found.confidence < THRESHOLD:
+            return Translation(
+                None,
+                found.confidence,
+                reason=not_sure(found.unused, [(shown.reading, shown.confidence)]),
+                candidates=(shown,),
+                unused=found.unused,
+                follows=True,
+            )
+        return Translation(
+            sql,
+            found.confidence,
+            shown.reading,
+            candidates=(shown,),
+            assumptions=(*notes, *assumptions(found.tree)),
+            follows=True,
+            corrects=found.corrects,
+        )
+
     def _translate(self, loan: Loan, question: str, explain: bool) -> Translation:
-        linker, graph = self._profile(loan).about(tokenize(question))
+        known = self._profile(loan)
+        question, notes = in_own_words(question, known.profile.synonyms)
+        asked = windowed(question)
+        if asked is not None:
+            found = self._read(loan, known, asked[1], explain, asked[0])
+        if asked is None or found.sql is None:
+            found = self._read(loan, known, question, explain)
+        return replace(found, assumptions=(*notes, *found.assumptions))
+
+    def _read(
+        self,
+        loan: Loan,
+        known: Narrowing[_Scope],
+        question: str,
+        explain: bool,
+        window: Window | None = None,
+    ) -> Translation:
+        """What a question in words of the schema means. window: over the rows that it asks for."""
+        linker, graph = known.about(tokenize(question))
         links = _links(question, linker) if explain else ()
+        made_of_it = candidates(question, linker, graph, datetime.date.today())
+        if window is not None:
+            made_of_it = over_window(window, made_of_it, question, linker, graph)
         tried: list[tuple[Made, Result]] = []
         problem = ""
         slow = False
-        for made in candidates(question, linker, graph, datetime.date.today())[:TRIED]:
+        for made in made_of_it[:TRIED]:
             loan.go_on()
             try:
                 result = Result(None) if slow else first_rows(loan.conn, made.sql)
@@ -161,18 +261,58 @@ class Translator:
             why = f"no valid query came of it: {problem}"
             reason = why if problem else nothing_made(question, linker, graph)
             return Translation(None, 0.0, reason=reason, links=links)
-        return _answer(judge(question, tried), links)
+        valid = judge(question, tried)
+        if isinstance(window, RunningTotal | MovingAverage | Change):
+            _settle(valid)
+        return _answer(valid, links)
 
-    def _profile(self, loan: Loan) -> Narrowing[_Scope]:
+    def _profile(self, loan: Loan, lately: float = 0.0) -> Narrowing[_Scope]:
+        """What is known. lately: the seconds that a look at the schema's version is good for."""
+        known, looked = self._known, time.monotonic()
+        if known is not None and looked - self._looked < lately:
+            return known[1]
         version = run(loan.conn, _schema_version())
         known = self._known
         if known is not None and known[0] == version:
+            self._looked = looked
             return known[1]
         with self._profiling:
             known = self._known
             if known is None or known[0] != version:
-                self._known = known = version, Narrowing(profile(loan.conn, loan.go_on), _scope)
+                found = profile(loan.conn, loan.go_on)
+                run(loan.conn, understood(found))
+                self._known = known = version, Narrowing(found, _scope)
+            self._looked = looked
         return known[1]
+
+
+def _settle(valid: list[Made]) -> None:
+    """What a window says of the form of a query: a measure, and what it goes along.
+
+    Readings without them are out by then, and the odds of what is left are twice as good.
+    """
+    for made in valid:
+        odds = FORM_KNOWN * made.confidence / max(1e-9, 1 - made.confidence)
+        made.confidence = made.confidence if made.unused else odds / (1 + odds)
+
+
+def over_window(
+    window: Window, made: list[Made], plain: str, linker: Linker, graph: JoinGraph
+) -> list[Made]:
+    """Those candidates that the window fits, with it; their signs are of the plain question."""
+    found = []
+    for each in made:
+        query, part = each.tree, None
+        if isinstance(window, Ranked) and window.within:
+            found_part = within(query, window.within, linker, graph)
+            if found_part is None:
+                continue
+            query, part = found_part
+        tree = with_window(window, query, plain, part)
+        if tree is not None:
+            each.tree, each.sql = tree, tree.sql(dialect="postgres")
+            found.append(each)
+    return found
 
 
 def _scope(found: Profile) -> _Scope:

@@ -8,6 +8,7 @@ from mcp_server.tools import (
     changes,
     clusters,
     history,
+    meanings,
     memories,
     queries,
     questions,
@@ -24,6 +25,7 @@ DEFINITIONS: tuple[ToolDefinition, ...] = (
     *changes.TOOLS,
     *questions.TOOLS,
     *advice.TOOLS,
+    *meanings.TOOLS,
     *memories.TOOLS,
     *rest.TOOLS,
 )

@@ -32,15 +32,13 @@ async def ask(
         str | None,
         Field(description="What you know, e.g. a good score is 8 or more"),
     ] = None,
-    explain: Annotated[
-        bool, Field(description="Also show how words were linked to the schema")
-    ] = False,
+    after: Annotated[
+        str | None, Field(description="Handle of the answer that it builds on")
+    ] = None,
+    explain: Annotated[bool, Field(description="Also show how words were linked")] = False,
     client_model: Annotated[
         Literal["when needed", "always", "never"],
-        Field(
-            description="Whether to ask the client's model by sampling: when the built-in "
-            "translator declines, always, or never"
-        ),
+        Field(description="Whether to ask the client's model by sampling, too"),
     ] = "when needed",
     limit: RowLimit = 100,
     timeout_seconds: TimeoutSeconds = 30,
@@ -53,7 +51,12 @@ async def ask(
     """
     handle = await call.database(cluster)
     asked = Question(
-        question, evidence, explain, database, limits_of_a_call(limit, timeout_seconds)
+        question,
+        evidence,
+        explain,
+        database,
+        after,
+        limits=limits_of_a_call(limit, timeout_seconds),
     )
     questions = call.platform.questions
     model = sampling.client_model(call.context) if client_model != "never" else None

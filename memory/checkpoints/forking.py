@@ -107,43 +107,43 @@ class Forking(DriverOwner):
         from before the backtrack window.
         """
         key, transaction = self._driver.run(self._made_by(key_of(config)))
-        branch = runtime.restore_db_cluster_to_point_in_time(
-            db_cluster_identifier,
-            self._cluster.id,
-            restore_type="copy-on-write",
-            restore_to_transaction=transaction,
-        )
-        fork = self._fork(branch, key)
+        branch = self._branch(runtime, db_cluster_identifier, transaction)()
+        saver: Self | None = None
         try:
-            self._require_end(key, fork.saver._driver.run(fork.saver._renewed(key)))
+            saver = self._over(branch)
+            self._require_end(key, saver._driver.run(saver._renewed(key)))
         except BaseException:
-            fork.saver.close()
-            runtime.delete_db_cluster(db_cluster_identifier)
+            try:
+                if saver is not None:
+                    saver.close()
+            finally:
+                runtime.delete_db_cluster(db_cluster_identifier)
             raise
-        return fork
+        return Fork(saver, key.config(), branch)
 
     async def afork_thread(
         self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
     ) -> Fork[Self]:
         """`fork_thread`, asynchronously; `runtime` may be an `AsyncRuntime`."""
         key, transaction = await self._driver.arun(self._made_by(key_of(config)))
-        branch = await _awaited(
-            partial(
-                runtime.restore_db_cluster_to_point_in_time,
-                db_cluster_identifier,
-                self._cluster.id,
-                restore_type="copy-on-write",
-                restore_to_transaction=transaction,
-            )
-        )
-        fork = self._fork(branch, key)
+        branching = self._branch(runtime, db_cluster_identifier, transaction)
+        making = asyncio.ensure_future(_awaited(branching))
+        saver: Self | None = None
         try:
-            self._require_end(key, await fork.saver._driver.arun(fork.saver._renewed(key)))
+            branch = await asyncio.shield(making)
+            saver = self._over(branch)
+            self._require_end(key, await saver._driver.arun(saver._renewed(key)))
         except BaseException:
-            await fork.saver.aclose()
-            await _awaited(partial(runtime.delete_db_cluster, db_cluster_identifier))
+            # Stopped meanwhile, the branch may still be made: a thread cannot be called back.
+            await asyncio.wait([making])
+            try:
+                if saver is not None:
+                    await saver.aclose()
+            finally:
+                if not making.cancelled() and making.exception() is None:
+                    await _awaited(partial(runtime.delete_db_cluster, db_cluster_identifier))
             raise
-        return fork
+        return Fork(saver, key.config(), branch)
 
     @property
     def _cluster(self) -> OfACluster:
@@ -183,12 +183,22 @@ class Forking(DriverOwner):
         latest, _ = yield from self._made_by(Key(key.thread_id, key.ns, None))
         return latest
 
-    def _fork(self, branch: Any, key: Key) -> Fork[Self]:
+    def _branch(self, runtime: Branches, identifier: str, transaction: int) -> partial[Any]:
+        return partial(
+            runtime.restore_db_cluster_to_point_in_time,
+            identifier,
+            self._cluster.id,
+            restore_type="copy-on-write",
+            restore_to_transaction=transaction,
+        )
+
+    def _over(self, branch: Any) -> Self:
+        """A saver like this one, over a branch of its cluster."""
         source = self._driver.source
         place = source.over(branch) if isinstance(source, InADatabase) else branch
         make: Any = type(self)
         saver: Self = make(place, serde=self.serde, **self._settings)
-        return Fork(saver, key.config(), branch)
+        return saver
 
     def _require_end(self, key: Key, latest: Key) -> None:
         if latest != key:

@@ -7,16 +7,17 @@ returned. Here they wait for each other for a moment, and go to the database as 
 * Every call but one returns when what it brought is committed. A `put` may return earlier, when
   writes on its checkpoint wait in the same transaction: LangGraph waits for their call before a run
   returns, and gets its error.
-* Calls keep their order, and a thread has one transaction under way at a time: a checkpoint is
-  never there without its parent.
+* Calls keep their order, and a thread has one transaction under way at a time. What stands on a
+  checkpoint that was not stored is not stored either: none is ever there without its parent.
 * They wait until nobody has come for LINGER_SECONDS: while a node works, its input is stored.
+* Whatever was brought is stored, or somebody is told: where a call ends that others count on, as
+  one that was cancelled, it sends what nobody is left to send (`rest`), or fails it (`give_up`).
 
 Decisions only: no clock, no waiting, no statement. The caller asks `next` what to do, does it, and
 asks again. Futures are what the callers wait on; a lock makes each decision one step.
 """
 
-import os
-import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMetadata
 
 from memory.checkpoints.rows import Key
+from memory.forked import FreshLock, after_fork
 
 T = TypeVar("T")
 
@@ -33,6 +35,9 @@ LINGER_SECONDS = 0.02
 """Longer than a node without work takes, shorter than one that calls a model."""
 MOST_ROUNDS = 4
 """So often a call waits LINGER_SECONDS again, if others came in the meantime."""
+
+REMEMBERED_LOSSES = 1024
+"""Checkpoints that were not stored; each is forgotten once it is seen in the database."""
 
 _OF_A_RUN = "__pregel_"
 _DURABILITY = "__pregel_durability"
@@ -79,21 +84,30 @@ def writes_have_company(config: RunnableConfig, channels: Sequence[str]) -> bool
 class Entry(Generic[T]):
     """One call. content: what it stores; key: of the checkpoint that it puts or writes on.
 
-    wake: done when there may be something new for this call. seen: how many there were when its
-    present wait began; rounds: how many of its waits somebody came in.
+    stands_on: checkpoints without which it must not be there. wake: done when there may be
+    something new for this call. seen: how many there were when its present wait began; rounds: how
+    many of its waits somebody came in. batch: None once it is in none. returned: its call may
+    return, or has, before it is stored; withdrawn: its call is over.
     """
 
     key: Key
     content: T
     is_put: bool
     has_company: bool
-    wake: "Future[None]" = field(default_factory=Future)
+    stands_on: tuple[Key, ...] = ()
+    wake: "Future[None]" = field(default_factory=lambda: _signal())
     batch: "Batch[T] | None" = None
     seen: int = 0
     rounds: int = 0
     finished: bool = False
     returned: bool = False
+    withdrawn: bool = False
     error: Exception | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether no call is left that would send it."""
+        return self.returned or self.withdrawn
 
 
 @dataclass(eq=False, slots=True)
@@ -103,7 +117,7 @@ class Batch(Generic[T]):
     thread_id: str
     entries: list[Entry[T]] = field(default_factory=list)
     due: bool = False
-    ended: "Future[None]" = field(default_factory=Future)
+    ended: "Future[None]" = field(default_factory=lambda: _signal())
 
     @property
     def owed(self) -> bool:
@@ -146,22 +160,20 @@ class Gathering(Generic[T]):
 
     def __init__(self, linger: float = LINGER_SECONDS) -> None:
         self._linger = linger
+        self._lock = FreshLock()
         self._reset()
+        after_fork(self, Gathering._reset)
 
     def _reset(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
+        """As if new: what waited here when the process was forked is the parent's."""
         self._lanes: dict[str, _Lane[T]] = {}
-
-    def _after_fork(self) -> None:
-        """What waited here when the process was forked is the parent's."""
-        if self._process != os.getpid():
-            self._reset()
+        self._lost: OrderedDict[Key, Exception] = OrderedDict()
 
     def add(self, entry: Entry[T]) -> None:
         """A call has come: it joins what gathers for its thread."""
-        self._after_fork()
         with self._lock:
+            if self._fail_if_lost(entry):
+                return
             lane = self._lanes.setdefault(entry.key.thread_id, _Lane())
             if lane.open is None:
                 lane.open = Batch(entry.key.thread_id)
@@ -182,8 +194,9 @@ class Gathering(Generic[T]):
             if entry.finished or entry.returned:
                 return Done(entry.error)
             batch = entry.batch
-            assert batch is not None
-            lane = self._lanes[batch.thread_id]
+            lane = self._lanes.get(entry.key.thread_id)
+            if batch is None or lane is None:
+                return Done(None)  # of the process that this one was forked from
             if lane.flying is batch:
                 return Wait(entry.wake, None)
             if not batch.due and not self._follows(lane, entry):
@@ -202,40 +215,58 @@ class Gathering(Generic[T]):
             else:
                 batch.due = True
 
-    def before_reading(self, thread_id: str | None, ns: str | None) -> Send[T] | Wait | None:
-        """What a reader is to do first, so that it sees what was put before; None: read.
-
-        thread_id, ns: None for all.
-        """
-        self._after_fork()
+    def handed_in(self, thread_id: str | None, ns: str | None) -> list[Entry[T]]:
+        """What a reader who comes now is to see. thread_id, ns: None for all."""
         with self._lock:
-            if not self._lanes:
-                return None
             names = list(self._lanes) if thread_id is None else [thread_id]
-            for lane in (self._lanes[name] for name in names if name in self._lanes):
-                if lane.flying is not None and lane.flying.owed:
-                    return Wait(lane.flying.ended, None)
-                batch = lane.open
-                if batch is None or not (
-                    batch.owed or ns is None or any(e.key.ns == ns for e in batch.entries)
-                ):
-                    continue
-                batch.due = True
-                return self._departure(lane, batch)
-            return None
+            return [
+                entry
+                for lane in (self._lanes[name] for name in names if name in self._lanes)
+                for batch in (lane.flying, lane.open)
+                if batch is not None
+                for entry in batch.entries
+                if entry.returned or ns is None or entry.key.ns == ns
+            ]
+
+    def before_reading(self, entry: Entry[T]) -> Send[T] | Wait | None:
+        """What a reader is to do until this is stored, or will not be; then None."""
+        with self._lock:
+            batch = entry.batch
+            lane = self._lanes.get(entry.key.thread_id)
+            if entry.finished or batch is None or lane is None:
+                return None
+            if lane.flying is batch:
+                return Wait(batch.ended, None)
+            batch.due = True
+            return self._departure(lane, batch)
+
+    def ahead_of(self, entry: Entry[T]) -> list[Entry[T]]:
+        """What is to be stored before this: all that came to its thread earlier."""
+        with self._lock:
+            lane = self._lanes.get(entry.key.thread_id, _Lane[T]())
+            waiting = [e for batch in (lane.flying, lane.open) if batch for e in batch.entries]
+            return waiting[: waiting.index(entry)] if entry in waiting else waiting
 
     def ended(self, batch: Batch[T], errors: Sequence[Exception | None]) -> None:
         """A batch is stored, or not, entry by entry."""
         with self._lock:
             for entry, error in zip(batch.entries, errors, strict=True):
-                entry.finished, entry.error = True, error
-                _wake(entry)
-            self._land(batch)
+                self._finish(entry, error)
+            lane = self._lanes.get(batch.thread_id)
+            if lane is not None and lane.flying is batch:
+                lane.flying = None
+                if lane.open is not None:
+                    # What came meanwhile and stands on a checkpoint that is not there now.
+                    _keep(lane.open, [e for e in lane.open.entries if not self._fail_if_lost(e)])
+                self._tidy(batch.thread_id)
+            batch.ended.set_result(None)
 
     def abandoned(self, batch: Batch[T]) -> None:
-        """Who sent a batch was stopped: another call of it, or the thread's next, sends it."""
+        """Who sent a batch was stopped: another call of it sends it, or `rest` tells who does."""
         with self._lock:
-            lane = self._lanes[batch.thread_id]
+            lane = self._lanes.get(batch.thread_id)
+            if lane is None or lane.flying is not batch:
+                return
             lane.flying = None
             later, batch.due = lane.open, True
             if later is not None:
@@ -243,25 +274,69 @@ class Gathering(Generic[T]):
                     entry.batch = batch
                 batch.entries += later.entries
             lane.open = batch
-            ended, batch.ended = batch.ended, Future()
+            ended, batch.ended = batch.ended, _signal()
+            _keep(batch, [e for e in batch.entries if e.returned or not e.withdrawn])
             for entry in batch.entries:
                 _wake(entry)
-                entry.wake = Future()
+                entry.wake = _signal()
+            self._tidy(batch.thread_id)
             ended.set_result(None)
 
     def withdraw(self, entry: Entry[T]) -> None:
         """The call of this entry is over, however it ended; what it brought goes if it may."""
         with self._lock:
-            batch, entry.batch = entry.batch, None
-            if entry.finished or entry.returned or batch is None:
+            entry.withdrawn = True
+            batch, lane = entry.batch, self._lanes.get(entry.key.thread_id)
+            if entry.finished or entry.returned or batch is None or lane is None:
                 return
-            lane = self._lanes[batch.thread_id]
             if lane.open is batch:
-                batch.entries.remove(entry)
+                _keep(batch, [e for e in batch.entries if e is not entry])
                 batch.due = batch.due or batch.owed
-                if not batch.entries:
-                    lane.open = None
-                    self._tidy(batch.thread_id)
+                self._tidy(batch.thread_id)
+
+    def rest(self, thread_id: str) -> Send[T] | None:
+        """What waits for a thread, if no call is left that would send it; once one has ended."""
+        with self._lock:
+            lane = self._lanes.get(thread_id)
+            batch = None if lane is None else lane.open
+            if lane is None or batch is None or lane.flying is not None:
+                return None
+            if not all(entry.alone for entry in batch.entries):
+                return None
+            lane.open, lane.flying = None, batch
+            return Send(batch)
+
+    def give_up(self, thread_id: str, error: Exception) -> None:
+        """Fail what `rest` would have sent: it cannot be sent any more."""
+        send = self.rest(thread_id)
+        if send is not None:
+            self.ended(send.batch, [error] * len(send.batch.entries))
+
+    def loss(self, key: Key) -> Exception | None:
+        """Why a checkpoint was not stored, as far as is known."""
+        with self._lock:
+            return self._lost.get(key)
+
+    def found(self, key: Key) -> None:
+        """A checkpoint was seen in the database."""
+        with self._lock:
+            self._lost.pop(key, None)
+
+    def _fail_if_lost(self, entry: Entry[T]) -> bool:
+        error = next((self._lost[key] for key in entry.stands_on if key in self._lost), None)
+        if error is not None:
+            self._finish(entry, error)
+        return error is not None
+
+    def _finish(self, entry: Entry[T], error: Exception | None) -> None:
+        entry.finished, entry.error, entry.batch = True, error, None
+        if entry.is_put and error is None:
+            self._lost.pop(entry.key, None)
+        elif entry.is_put and error is not None:
+            self._lost[entry.key] = error
+            if len(self._lost) > REMEMBERED_LOSSES:
+                self._lost.popitem(last=False)
+        _wake(entry)
 
     def _came_late(self, lane: _Lane[T], entry: Entry[T]) -> bool:
         """Whether the writes on this checkpoint, which it would wait for, are under way already."""
@@ -285,15 +360,25 @@ class Gathering(Generic[T]):
         lane.open, lane.flying = None, batch
         return Send(batch)
 
-    def _land(self, batch: Batch[T]) -> None:
-        self._lanes[batch.thread_id].flying = None
-        self._tidy(batch.thread_id)
-        batch.ended.set_result(None)
-
     def _tidy(self, thread_id: str) -> None:
         lane = self._lanes[thread_id]
+        if lane.open is not None and not lane.open.entries:
+            lane.open = None
         if lane.open is None and lane.flying is None:
             del self._lanes[thread_id]
+
+
+def _signal() -> "Future[None]":
+    """A future that nobody can cancel: a task that waits for it and is stopped would do so."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _keep(batch: Batch[T], entries: list[Entry[T]]) -> None:
+    for entry in set(batch.entries).difference(entries):
+        entry.batch = None
+    batch.entries = entries
 
 
 def _wake(entry: Entry[Any]) -> None:

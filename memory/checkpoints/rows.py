@@ -302,7 +302,7 @@ def read_head(codec: Codec, opened: Any, refs: bytes, metadata: Any) -> Head:
             version = versions.get(channel, 0)
             recipes[channel] = Recipe(version, value_kind, prefix, addresses, tail)
             position = end
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CorruptedCheckpointError(f"a checkpoint's head cannot be read: {error}") from error
     if own_metadata is not None:
         metadata = codec.serde.loads_typed((own_metadata[0], own_metadata[1]))

@@ -129,11 +129,11 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that `config` names, or its thread's latest; None if there is none."""
-        return self._driver.run(self._get(key_of(config)))
+        return self._driver.run(self._get(key_of(config)), as_one=True)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """`get_tuple`, asynchronously."""
-        return await self._driver.arun(self._get(key_of(config)))
+        return await self._driver.arun(self._get(key_of(config)), as_one=True)
 
     def list(
         self,
@@ -149,7 +149,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         """
         listing = reading.Listing(self._scope, config, filter, before, limit)
         while not listing.done:
-            yield from self._driver.run(self._page(listing))
+            yield from self._driver.run(self._page(listing), as_one=True)
 
     async def alist(
         self,
@@ -162,28 +162,28 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         """`list`, asynchronously."""
         listing = reading.Listing(self._scope, config, filter, before, limit)
         while not listing.done:
-            for found in await self._driver.arun(self._page(listing)):
+            for found in await self._driver.arun(self._page(listing), as_one=True):
                 yield found
 
     def threads(self, *, after: str = "", limit: int = 1000) -> Sequence[ThreadSummary]:
         """The threads that are there, in order of their ids. after: begin behind this one."""
-        return self._driver.run(self._threads(after, limit))
+        return self._driver.run(self._threads(after, limit), as_one=True)
 
     async def athreads(self, *, after: str = "", limit: int = 1000) -> Sequence[ThreadSummary]:
         """`threads`, asynchronously."""
-        return await self._driver.arun(self._threads(after, limit))
+        return await self._driver.arun(self._threads(after, limit), as_one=True)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """What each channel was written since its last stored value, along the parents."""
-        return self._driver.run(self._history(key_of(config), list(channels)))
+        return self._driver.run(self._history(key_of(config), list(channels)), as_one=True)
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """`get_delta_channel_history`, asynchronously."""
-        return await self._driver.arun(self._history(key_of(config), list(channels)))
+        return await self._driver.arun(self._history(key_of(config), list(channels)), as_one=True)
 
     # -- writing
 
@@ -195,7 +195,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Store a checkpoint, in one round trip; storing it again changes nothing."""
-        return self._driver.run(self._put(config, checkpoint, metadata, new_versions))
+        return self._driver.run(self._put(config, checkpoint, metadata, new_versions), as_one=True)
 
     async def aput(
         self,
@@ -205,7 +205,9 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """`put`, asynchronously."""
-        return await self._driver.arun(self._put(config, checkpoint, metadata, new_versions))
+        return await self._driver.arun(
+            self._put(config, checkpoint, metadata, new_versions), as_one=True
+        )
 
     def put_writes(
         self,
@@ -215,7 +217,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         task_path: str = "",
     ) -> None:
         """Store a task's writes, in one round trip; storing them again changes nothing."""
-        self._driver.run(self._put_writes(config, indexed(writes), task_id, task_path))
+        self._driver.run(self._put_writes(config, indexed(writes), task_id, task_path), as_one=True)
 
     async def aput_writes(
         self,
@@ -225,7 +227,9 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         task_path: str = "",
     ) -> None:
         """`put_writes`, asynchronously."""
-        await self._driver.arun(self._put_writes(config, indexed(writes), task_id, task_path))
+        await self._driver.arun(
+            self._put_writes(config, indexed(writes), task_id, task_path), as_one=True
+        )
 
     def import_writes(
         self,
@@ -235,15 +239,15 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         task_path: str,
     ) -> None:
         """Store writes under the indexes that another saver gave them."""
-        self._driver.run(self._put_writes(config, writes, task_id, task_path))
+        self._driver.run(self._put_writes(config, writes, task_id, task_path), as_one=True)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy every checkpoint and write of a thread, inside the database."""
-        self._driver.run(maintenance.copy(self._scope, source_thread_id, target_thread_id))
+        self._driver.run(self._copy(source_thread_id, target_thread_id))
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """`copy_thread`, asynchronously."""
-        await self._driver.arun(maintenance.copy(self._scope, source_thread_id, target_thread_id))
+        await self._driver.arun(self._copy(source_thread_id, target_thread_id))
 
     # -- the rest of the protocol
 
@@ -276,7 +280,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         found = yield from attempt(lambda: reading.get(self._scope, self._codec, key))
         if found is None:
             return None
-        self._writing.recent[found.key] = found.recipes
+        self._writing.saw(found.key, found.recipes)
         return found.tuple
 
     def _page(self, listing: reading.Listing) -> Plan[Sequence[CheckpointTuple]]:
@@ -296,6 +300,11 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
                 lambda: reading.delta_history(self._scope, self._codec, key, channels)
             )
         )
+
+    def _copy(self, source: str, target: str) -> Plan[None]:
+        for thread_id in (source, target):
+            yield from self._writing.settled(str(thread_id))
+        yield from maintenance.copy(self._scope, source, target)
 
     def _put(
         self,

@@ -1,14 +1,13 @@
 """Storing checkpoints and writes: calls of a run that gather are one statement, and one commit."""
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-import psycopg
+import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 
@@ -38,14 +37,21 @@ from memory.checkpoints.rows import (
 from memory.database.scope import Scope
 from memory.database.steps import FetchOne, Pause, Plan, Steps, attempt
 from memory.encoding.codec import Codec
-from memory.errors import (
-    AgentMemoryError,
-    ConfigurationError,
-    CorruptedCheckpointError,
-    OperationTimeoutError,
-)
+from memory.errors import ConfigurationError, CorruptedCheckpointError, OperationTimeoutError
+from memory.forked import FreshLock
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 REMEMBERED_CHECKPOINTS = 1024
+
+LAST_SECONDS = 5.0
+"""So long a call that was stopped may be held up by what others count on it to send."""
+
+ALL_LOOKS, THREAD_LOOKS = 1, 2
+"""So often a reader looks for what was put. A run hands in its next checkpoint as soon as the one
+before has returned: a node that reads sees it at its second look. There is no third."""
 
 MOST_TOGETHER = 32
 """Calls in one statement: each has up to 13 parameters, and the statement is parsed every time."""
@@ -83,6 +89,8 @@ class Writing:
     ) -> Plan[RunnableConfig]:
         """Store a checkpoint; its configuration."""
         key = key_of(config)
+        stands_on = _stands_on(key, metadata)
+        yield from self._require(codec, stands_on)
         parent: Recipes | None = None
         if key.checkpoint_id is not None:
             parent = self.recent.get(key)
@@ -96,7 +104,7 @@ class Writing:
         self._delta_channels |= delta_channels(metadata)
         call = self._put_call(row, partial(build, None))
         company = put_has_company(config, checkpoint, metadata)
-        yield from self._store(config, Entry(row.key, call, is_put=True, has_company=company))
+        yield from self._store(config, Entry(row.key, call, True, company, stands_on))
         return row.key.config()
 
     def put_writes(
@@ -113,6 +121,7 @@ class Writing:
             raise ConfigurationError("put_writes needs a config with a checkpoint_id")
         if not writes:
             return
+        yield from self._require(codec, (key,))
         parameters = writes_parameters(
             codec, self._scope.tenant, key, writes, task_id, path, self._ttl
         )
@@ -121,20 +130,46 @@ class Writing:
         company = writes_have_company(config, channels) and not (
             self._delta_channels.intersection(channels)
         )
-        yield from self._store(config, Entry(key, call, is_put=False, has_company=company))
+        yield from self._store(config, Entry(key, call, False, company, (key,)))
 
-    def settled(self, thread_id: str | None, ns: str | None = None) -> Plan[None]:
-        """What was put before is there, for whoever reads after this; None for all."""
-        while (step := self._gathering.before_reading(thread_id, ns)) is not None:
-            if not (yield from self._do(step)):
-                return  # in an event loop, which this wait would hold up
+    def saw(self, key: Key, recipes: Recipes) -> None:
+        """A checkpoint was read."""
+        self.recent[key] = recipes
+        self._gathering.found(key)
+
+    def settled(self, thread_id: str | None, ns: str | None = None) -> Plan[bool]:
+        """What was put before this is there, for whoever reads after it; None for all.
+
+        False: it is under way in the event loop that this is called from, which cannot wait.
+        """
+        for _ in range(ALL_LOOKS if thread_id is None else THREAD_LOOKS):
+            for entry in self._gathering.handed_in(thread_id, ns):
+                while (step := self._gathering.before_reading(entry)) is not None:
+                    if not (yield from self._leaving(entry.key.thread_id, self._do(step))):
+                        return False
+        return True
+
+    def _require(self, codec: Codec, keys: Sequence[Key]) -> Plan[None]:
+        """Raise why a checkpoint that is stood on was not stored, unless it is there after all."""
+        for key in keys:
+            error = self._gathering.loss(key)
+            if error is None:
+                continue
+            recipes = yield from attempt(partial(reading.recipes, self._scope, codec, key))
+            if recipes is None:
+                raise error
+            self.saw(key, recipes)
 
     def _store(self, config: RunnableConfig, entry: Entry[Call]) -> Plan[None]:
         """Store one call, together with others if it is one of a run."""
-        if not of_a_run(config):
-            yield from self.settled(entry.key.thread_id, entry.key.ns)
+        if of_a_run(config):
+            yield from self._leaving(entry.key.thread_id, self._in_company(entry))
+        elif (yield from self.settled(entry.key.thread_id, entry.key.ns)):
             yield from self._together([entry])
-            return
+        else:
+            yield from self._at_once(entry)
+
+    def _in_company(self, entry: Entry[Call]) -> Plan[None]:
         gathering = self._gathering
         gathering.add(entry)
         try:
@@ -142,8 +177,7 @@ class Writing:
                 if (yield from self._do(step)):
                     continue
                 if isinstance(step, Wait) and step.seconds is None:
-                    # In an event loop, which has to go on: twice stored is as good as once.
-                    yield from self._together([entry])
+                    yield from self._at_once(entry)
                     return
                 gathering.waited(entry)
             if step.error is not None:
@@ -151,14 +185,41 @@ class Writing:
         finally:
             gathering.withdraw(entry)
 
-    def _do(self, step: Send[Call] | Wait) -> Plan[bool]:
-        """Send, or wait; whether it happened in time."""
+    def _at_once(self, entry: Entry[Call]) -> Plan[None]:
+        """Store in an event loop, which has to go on, what it has under way: twice is as once."""
+        yield from self._together([*self._gathering.ahead_of(entry), entry])
+
+    def _leaving(self, thread_id: str, plan: Plan[T]) -> Plan[T]:
+        """A plan that leaves nothing of a thread behind that no call is left to send."""
+        try:
+            result = yield from plan
+        except GeneratorExit:  # it is never run again, so it can send nothing
+            self._gathering.give_up(thread_id, _stopped(thread_id))
+            raise
+        except BaseException:
+            yield from self._send_rest(thread_id)
+            raise
+        yield from self._send_rest(thread_id)
+        return result
+
+    def _send_rest(self, thread_id: str) -> Plan[None]:
+        while (send := self._gathering.rest(thread_id)) is not None:
+            try:
+                yield from self._do(send, LAST_SECONDS)
+            except BaseException:
+                self._gathering.give_up(thread_id, _stopped(thread_id))
+                raise
+            if (error := next((e.error for e in send.batch.entries if e.error), None)) is not None:
+                log.warning("memory.not_stored", thread_id=thread_id, error=type(error).__name__)
+
+    def _do(self, step: Send[Call] | Wait, seconds: float | None = None) -> Plan[bool]:
+        """Send, or wait; whether it happened in time. seconds: for sending, if not as usual."""
         if isinstance(step, Wait):
             ended: bool = yield Pause(step.future, step.seconds)
             return ended
         errors: Sequence[Exception | None] | None = None
         try:
-            errors = yield from self._delivered(step.batch.entries)
+            errors = yield from self._delivered(step.batch.entries, seconds)
         finally:
             if errors is None:
                 self._gathering.abandoned(step.batch)
@@ -166,13 +227,15 @@ class Writing:
                 self._gathering.ended(step.batch, errors)
         return True
 
-    def _delivered(self, entries: Sequence[Entry[Call]]) -> Plan[list[Exception | None]]:
+    def _delivered(
+        self, entries: Sequence[Entry[Call]], seconds: float | None
+    ) -> Plan[list[Exception | None]]:
         """Send calls together; if the database refuses that, one by one. An error for each."""
         try:
-            yield from self._together(entries)
+            yield from self._together(entries, seconds)
         except OperationTimeoutError as error:
             return [error] * len(entries)
-        except (psycopg.Error, AgentMemoryError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - each call raises its own
             if len(entries) == 1:
                 return [error]
         else:
@@ -181,7 +244,7 @@ class Writing:
         lost: Exception | None = None
         for entry in entries:
             if lost is None:
-                found = (yield from self._delivered([entry]))[0]
+                found = (yield from self._delivered([entry], seconds))[0]
                 # Nothing after a checkpoint that is not there, as LangGraph would have it.
                 lost = found if entry.is_put else None
                 errors.append(found)
@@ -189,12 +252,12 @@ class Writing:
                 errors.append(lost)
         return errors
 
-    def _together(self, entries: Sequence[Entry[Call]]) -> Plan[None]:
+    def _together(self, entries: Sequence[Entry[Call]], seconds: float | None = None) -> Plan[None]:
         """Send calls in their order, in as few statements as they fit in."""
         left = [(entry.is_put, entry.content) for entry in entries]
         while left:
             some = left[: _fitting([call for _, call in left])]
-            done: int = yield from attempt(partial(self._send, some))
+            done: int = yield from attempt(partial(self._send, some), deadline=seconds)
             if done < len(some):
                 # The parent was pruned by somebody else since we saw it: send every value.
                 is_put, refused = some[done]
@@ -228,6 +291,20 @@ class Writing:
         return Call(put_parameters(self._scope.tenant, row, self._ttl), size, whole)
 
 
+def _stands_on(key: Key, metadata: CheckpointMetadata) -> tuple[Key, ...]:
+    """The parent of a checkpoint, and those that its graph is called from."""
+    parents: Any = metadata.get("parents")
+    named = {**(parents if isinstance(parents, dict) else {}), key.ns: key.checkpoint_id}
+    return tuple(Key(key.thread_id, str(ns), str(each)) for ns, each in named.items() if each)
+
+
+def _stopped(thread_id: str) -> OperationTimeoutError:
+    return OperationTimeoutError(
+        f"what was put to thread {thread_id!r} was not stored: the call that was to send it was "
+        "stopped for good"
+    )
+
+
 def _fitting(calls: Sequence[Call]) -> int:
     """How many of the first calls one statement takes; at least one."""
     size = 0
@@ -247,7 +324,7 @@ class Recent:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._lock = threading.Lock()
+        self._lock = FreshLock()
         self._recipes: OrderedDict[Key, Recipes] = OrderedDict()
 
     def get(self, key: Key) -> Recipes | None:

@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from memory.database.dialing import AsyncConnection, Dialer, HasDsn, SyncConnection
 from memory.database.pool import PooledAsync, PooledSync, SharedPool
 from memory.errors import ConfigurationError, OperationTimeoutError
+from memory.forked import FreshLock
 
 __all__ = [
     "AsyncConnection",
@@ -253,7 +254,7 @@ class Sources:
 
 
 _shared_pools: WeakValueDictionary[tuple[Any, ...], SharedPool] = WeakValueDictionary()
-_shared_lock = threading.Lock()
+_shared_lock = FreshLock()
 
 
 def _shared(

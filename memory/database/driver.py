@@ -84,16 +84,27 @@ class Driver:
             multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
         )
 
+    @property
+    def synchronous(self) -> bool:
+        """Whether `run` works: not over an asynchronous pool or connection of the caller's."""
+        return self._sources.sync is not None
+
     # -- synchronous
 
-    def run(self, plan: Plan[T]) -> T:
-        """Run a plan to its end and return its result."""
+    def run(self, plan: Plan[T], *, as_one: bool = False) -> T:
+        """Run a plan to its end and return its result. as_one: all of it has one deadline."""
+        if not self.synchronous:
+            raise ConfigurationError(
+                "this object was made from an asynchronous pool or connection, so only its "
+                "asynchronous methods work; make it from a cluster or a DSN to use both"
+            )
+        until = self._until(as_one)
         try:
             request = next(plan)
             while True:
                 try:
-                    answer = self._answer(request)
-                except Exception as error:  # noqa: BLE001 - handed to the plan, which owns it
+                    answer = self._answer(request, until)
+                except BaseException as error:  # noqa: BLE001 - handed to the plan, which owns it
                     request = plan.throw(error)
                 else:
                     request = plan.send(answer)
@@ -102,7 +113,16 @@ class Driver:
         finally:
             plan.close()
 
-    def _answer(self, request: Request) -> Any:
+    def _until(self, as_one: bool) -> float | None:
+        return time.monotonic() + self._deadline if as_one else None
+
+    def _seconds(self, own: float | None, until: float | None) -> float:
+        """How long a request may take: as it says itself, or as its operation still may."""
+        if own is not None:
+            return own
+        return self._deadline if until is None else max(0.0, until - time.monotonic())
+
+    def _answer(self, request: Request, until: float | None) -> Any:
         match request:
             case Embed(embeddings, texts, as_queries=True):
                 return [embeddings.embed_query(text) for text in texts]
@@ -111,20 +131,14 @@ class Driver:
             case Pause(future, seconds):
                 if _in_a_loop():
                     return future.done()  # whoever ends it may need this very loop
-                limit = self._deadline if seconds is None else seconds
                 with suppress(TimeoutError):
-                    future.result(limit)
-                return _passed(future, seconds, limit)
+                    future.result(self._seconds(seconds, until))
+                return self._passed(future, seconds)
             case Attempt():
-                return self._attempt(request)
+                return self._attempt(request, until)
 
-    def _attempt(self, request: Attempt) -> Any:
-        if self._sources.sync is None:
-            raise ConfigurationError(
-                "this object was made from an asynchronous pool or connection, so only its "
-                "asynchronous methods work; make it from a cluster or a DSN to use both"
-            )
-        seconds = request.deadline or self._deadline
+    def _attempt(self, request: Attempt, until: float | None) -> Any:
+        seconds = self._seconds(request.deadline, until)
         deadline = time.monotonic() + seconds
         try:
             return self._once(request, deadline)
@@ -135,11 +149,18 @@ class Driver:
             retry=retry_if_exception(_may_pass),
             wait=self._wait,
             stop=lambda state: _past(state, deadline),
-            retry_error_callback=lambda state: _give_up(state, seconds),
+            retry_error_callback=lambda state: _give_up(state, request.deadline or self._deadline),
             before_sleep=lambda state: self._after(_error_of(state)),
         )
         time.sleep(_short_wait(first))
         return retrying(self._once, request, deadline)
+
+    def _passed(self, future: "Future[None]", seconds: float | None) -> bool:
+        if seconds is None and not future.done():
+            raise OperationTimeoutError(
+                f"another write to the same thread did not end within {self._deadline:g} s"
+            )
+        return future.done()
 
     def _after(self, error: BaseException) -> None:
         """Raise what waiting cannot change; drop connections that lead to a dead server."""
@@ -176,21 +197,22 @@ class Driver:
 
         It is done already, unless there are only asynchronous connections: then a task does it.
         """
-        if self._sources.sync is None and _in_a_loop():
+        if not self.synchronous and _in_a_loop():
             return asyncio.ensure_future(self.arun(plan))
         self.run(plan)
         return Finished()
 
     # -- asynchronous
 
-    async def arun(self, plan: Plan[T]) -> T:
+    async def arun(self, plan: Plan[T], *, as_one: bool = False) -> T:
         """`run`, without blocking the event loop."""
+        until = self._until(as_one)
         try:
             request = next(plan)
             while True:
                 try:
-                    answer = await self._aanswer(request)
-                except Exception as error:  # noqa: BLE001 - handed to the plan, which owns it
+                    answer = await self._aanswer(request, until)
+                except BaseException as error:  # noqa: BLE001 - handed to the plan, which owns it
                     request = plan.throw(error)
                 else:
                     request = plan.send(answer)
@@ -199,23 +221,23 @@ class Driver:
         finally:
             plan.close()
 
-    async def _aanswer(self, request: Request) -> Any:
+    async def _aanswer(self, request: Request, until: float | None) -> Any:
         match request:
             case Embed(embeddings, texts, as_queries=True):
                 return [await embeddings.aembed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return await embeddings.aembed_documents(list(texts)) if texts else []
             case Pause(future, seconds):
-                limit = self._deadline if seconds is None else seconds
+                limit = self._seconds(seconds, until)
                 await asyncio.wait([asyncio.wrap_future(future)], timeout=limit)
-                return _passed(future, seconds, limit)
+                return self._passed(future, seconds)
             case Attempt():
                 if self._sources.asynchronous() is None:
-                    return await asyncio.to_thread(self._attempt, request)
-                return await self._aattempt(request)
+                    return await asyncio.to_thread(self._attempt, request, until)
+                return await self._aattempt(request, until)
 
-    async def _aattempt(self, request: Attempt) -> Any:
-        seconds = request.deadline or self._deadline
+    async def _aattempt(self, request: Attempt, until: float | None) -> Any:
+        seconds = self._seconds(request.deadline, until)
         deadline = time.monotonic() + seconds
         try:
             return await self._aonce(request, deadline)
@@ -230,7 +252,7 @@ class Driver:
             retry=retry_if_exception(_may_pass),
             wait=self._wait,
             stop=lambda state: _past(state, deadline),
-            retry_error_callback=lambda state: _give_up(state, seconds),
+            retry_error_callback=lambda state: _give_up(state, request.deadline or self._deadline),
             before_sleep=before_sleep,
         )
         await asyncio.sleep(_short_wait(first))
@@ -287,14 +309,6 @@ class Driver:
 
 def _in_transaction(request: Attempt, tenant: str, autocommit: bool) -> bool:
     return not request.alone and (request.transaction or bool(tenant) or not autocommit)
-
-
-def _passed(future: "Future[None]", seconds: float | None, limit: float) -> bool:
-    if seconds is None and not future.done():
-        raise OperationTimeoutError(
-            f"another write to the same thread did not end within {limit:g} s"
-        )
-    return future.done()
 
 
 def _in_a_loop() -> bool:

@@ -7,7 +7,6 @@ than one that does neither.
 """
 
 import asyncio
-import os
 import threading
 import time
 from collections import deque
@@ -15,12 +14,12 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
-from weakref import WeakSet
 
 import psycopg
 
 from memory.database.dialing import AsyncConnection, DeadlineConnection, Dialer, SyncConnection
 from memory.errors import OperationTimeoutError
+from memory.forked import FreshLock, after_fork
 
 Idle: TypeAlias = deque[tuple[float, Any]]
 SHORTEST_REAPER_SECONDS = 0.05
@@ -95,13 +94,13 @@ class SharedPool:
     def __init__(self, dialer: Dialer, *, size: int, max_idle: float) -> None:
         self.dialer, self.size, self.users = dialer, size, 0
         self._max_idle = max_idle
+        self._lock = FreshLock()
         self._reset()
-        _POOLS.add(self)
+        after_fork(self, SharedPool._reset)
 
     def _reset(self) -> None:
         """As if new. After a fork the sockets belong to the parent: neither use nor close them."""
         self.permits = Permits(self.size)
-        self._lock = threading.Lock()
         self._lent = 0
         self._idle: dict[bool, Idle] = {False: deque(), True: deque()}
         self._reaper: threading.Timer | None = None
@@ -183,17 +182,6 @@ class SharedPool:
                 self._schedule_reaper(max(SHORTEST_REAPER_SECONDS, self._max_idle - (now - oldest)))
         for connection in stale:
             connection.pgconn.finish()
-
-
-_POOLS: WeakSet[SharedPool] = WeakSet()
-
-
-def _after_fork() -> None:
-    for pool in list(_POOLS):
-        pool._reset()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 class PooledSync:

@@ -1,6 +1,5 @@
 """Vectors that were computed before need not be computed, or paid for, again."""
 
-import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from hashlib import blake2b
 from langchain_core.embeddings import Embeddings
 
 from memory.errors import ConfigurationError
+from memory.forked import FreshLock
 
 DEFAULT_CACHE_BYTES = 32 << 20
 """About 10,000 vectors of 384 dimensions."""
@@ -40,7 +40,7 @@ class CachedEmbeddings(Embeddings):
             raise ConfigurationError("cache_bytes must be positive, and batch at least 1")
         self.embeddings = embeddings
         self._model, self._most, self._batch = model, cache_bytes, batch
-        self._lock = threading.Lock()
+        self._lock = FreshLock()
         self._vectors: OrderedDict[Key, array[float]] = OrderedDict()
         self._bytes = 0
         self.hits = self.misses = 0

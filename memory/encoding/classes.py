@@ -10,7 +10,6 @@ import builtins
 import dataclasses
 import importlib
 import sys
-import threading
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
 from memory.errors import NotSerializableError, TypeNotAllowedError, TypeNotFoundError
+from memory.forked import FreshLock
 
 TypeKey: TypeAlias = tuple[str, ...]
 Aliases: TypeAlias = Mapping[str | type | TypeKey, str | type | TypeKey]
@@ -72,7 +72,7 @@ class AllowList:
     """
 
     def __init__(self, entries: Iterable[type | TypeKey], aliases: Aliases | None = None) -> None:
-        self._lock = threading.RLock()
+        self._lock = FreshLock(reentrant=True)
         self._keys: set[TypeKey] = set(ALWAYS_ALLOWED)
         self._classes: dict[TypeKey, type] = {}
         self._unread: set[TypeKey] = set()

@@ -27,7 +27,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from memory.encoding.msgpack import array_elements
 from memory.encoding.serde import BorealisSerializer
-from memory.errors import CorruptedCheckpointError
+from memory.errors import AgentMemoryError, CorruptedCheckpointError
 
 Address = NewType("Address", bytes)
 ADDRESS_BYTES = 16
@@ -196,7 +196,10 @@ class Codec:
         checksum, packed = opened[:4], opened[4:]
         if zlib.crc32(packed).to_bytes(4, "big") != checksum:
             raise CorruptedCheckpointError("a stored row fails its checksum")
-        return ormsgpack.unpackb(packed, option=ormsgpack.OPT_NON_STR_KEYS)
+        try:
+            return ormsgpack.unpackb(packed, option=ormsgpack.OPT_NON_STR_KEYS)
+        except ormsgpack.MsgpackDecodeError as error:
+            raise CorruptedCheckpointError(f"a stored row cannot be read: {error}") from error
 
     def _seal(self, plain: bytes) -> bytes:
         frame = bytes((RAW,)) + plain
@@ -211,13 +214,18 @@ class Codec:
         return bytes((ENCRYPTED, len(label))) + label + secret
 
     def open_of_others(self, frame: bytes, most: int) -> bytes:
-        """The plain bytes of a frame that somebody else may have made: no more than `most`."""
+        """The plain bytes of a frame that somebody else may have made: no more than `most`.
+
+        With a cipher, what is not encrypted by its key is refused: anybody can make that.
+        """
         return self._open(frame, most)
 
     def _open(self, frame: bytes, most: int | None = None) -> bytes:
         try:
             if frame[0] == ENCRYPTED:
                 frame = self._decrypt(frame)
+            elif self.cipher is not None and most is not None:
+                raise CorruptedCheckpointError("a frame is not encrypted, as this saver's are")
             match frame[0]:
                 case kind if kind == RAW:
                     return frame[1:]
@@ -228,7 +236,7 @@ class Codec:
                     return self._decompressor().decompress(frame[1:])
                 case kind:
                     raise CorruptedCheckpointError(f"a stored frame is of unknown format {kind}")
-        except (zstandard.ZstdError, IndexError) as error:
+        except (zstandard.ZstdError, IndexError, UnicodeDecodeError) as error:
             raise CorruptedCheckpointError(
                 f"a stored frame of {len(frame)} bytes is truncated or altered ({error})"
             ) from error
@@ -240,7 +248,16 @@ class Codec:
                 "written with"
             )
         end = 2 + frame[1]
-        return self.cipher.decrypt(frame[2:end].decode(), frame[end:])
+        name = frame[2:end].decode()
+        try:
+            return self.cipher.decrypt(name, frame[end:])
+        except AgentMemoryError:
+            raise
+        except Exception as error:
+            raise CorruptedCheckpointError(
+                f"a value cannot be decrypted ({type(error).__name__}): the key is another one, or "
+                "the bytes were altered"
+            ) from error
 
     # zstd contexts must not be shared between threads.
     def _compressor(self) -> zstandard.ZstdCompressor:

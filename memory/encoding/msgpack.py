@@ -6,14 +6,14 @@ Source: MessagePack specification, "Formats".
 from collections.abc import Sequence
 
 # Bytes that follow the first one, for formats of a fixed size; negative: a count of nested items.
-_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8}
-_FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
-_FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8}
+FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
 # Format -> (bytes of the length field, bytes after it that the length does not count).
-_SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
-_SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
+SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
+SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 # Format -> (bytes of the count field, items for each).
-_NESTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+NESTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 
 MOST_ITEMS = 50_000
 
@@ -62,12 +62,12 @@ def array_elements(data: bytes) -> tuple[int, Sequence[int]] | None:
                 pending += head & 0x0F
             elif head <= 0xBF:
                 position += head & 0x1F
-            elif (fixed := _FIXED.get(head)) is not None:
+            elif (fixed := FIXED.get(head)) is not None:
                 position += fixed
-            elif (sized := _SIZED.get(head)) is not None:
+            elif (sized := SIZED.get(head)) is not None:
                 width, extra = sized
                 position += width + extra + int.from_bytes(data[position : position + width], "big")
-            elif (nested := _NESTED.get(head)) is not None:
+            elif (nested := NESTED.get(head)) is not None:
                 width, each = nested
                 pending += each * int.from_bytes(data[position : position + width], "big")
                 position += width

@@ -6,7 +6,10 @@ instead, which fills in defaults.
 
 import dataclasses
 import importlib
+import re
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2
@@ -19,6 +22,25 @@ RAW = "raw"
 """In place of a method's name: the fields are those of the object itself."""
 
 _set = object.__setattr__
+_FILLED = (set, frozenset, deque, OrderedDict, Counter, defaultdict)
+"""What takes the elements of anything; a range has as many as it says."""
+_RATIO = re.compile(r"-?\d+(/\d+)?")
+"""Not an exponent, which stands for any number of digits."""
+
+
+def require_as_stored(factory: Any, arguments: Any) -> None:
+    """Raise for arguments from which a class makes more than was ever stored of it."""
+    as_stored = type(arguments) is list
+    if as_stored and factory in _FILLED:
+        as_stored = all(type(argument) is not range for argument in arguments)
+    elif as_stored and factory is bytearray:
+        as_stored = [type(argument) for argument in arguments] == [bytes]
+    elif as_stored and factory is Fraction:
+        as_stored = all(_RATIO.fullmatch(str(argument)) for argument in arguments)
+    if not as_stored:
+        raise CorruptedCheckpointError(
+            f"a stored {factory.__qualname__} was not written by this package"
+        )
 
 
 def generic_arguments(code: int, rest: Sequence[Any]) -> list[Any] | None:
@@ -73,6 +95,7 @@ def _model_fields(cls: Any) -> Any:
 
 def from_fields(cls: Any, values: dict[str, Any], rest: Sequence[Any]) -> Any:
     """A dataclass, a named tuple, or what else is made of keyword arguments."""
+    require_as_stored(cls, list(values.values()))
     if not rest or rest[0] != RAW or not isinstance(cls, type):
         return cls(**values)
     others = rest[1] if len(rest) > 1 else {}
@@ -92,6 +115,8 @@ def subclass(cls: Any, content: Any, base_name: str, attributes: Mapping[str, An
     base: Any = next((b for b in BASES if b.__name__ == base_name), None)
     if base is None or not issubclass(cls, base):
         raise CorruptedCheckpointError(f"{cls.__qualname__} is no {base_name} any more")
+    if type(content) is not (list if base in (tuple, set, frozenset) else base):
+        raise CorruptedCheckpointError(f"a stored {cls.__qualname__} has another content")
     if base in (list, dict, set):
         made = base.__new__(cls)
         fill: Any = base.extend if base is list else base.update
@@ -107,6 +132,7 @@ def exception(cls: Any, arguments: Sequence[Any], attributes: Mapping[str, Any] 
     """An exception with its arguments; its constructor is not called."""
     if not (isinstance(cls, type) and issubclass(cls, BaseException)):
         raise CorruptedCheckpointError(f"{cls!r} is no exception")
+    require_as_stored(cls, arguments)
     made = cls.__new__(cls, *arguments)
     made.args = tuple(arguments)
     if attributes:

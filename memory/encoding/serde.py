@@ -236,10 +236,12 @@ class BorealisSerializer(JsonPlusSerializer):
                 return made
         match code:
             case c if c == EXT_TUPLE:
+                restoring.require_as_stored(tuple, value)
                 return tuple(value)
             case c if c == EXT_DELTA_SNAPSHOT:
                 return _DeltaSnapshot(value)
             case c if c == EXT_PAIRS:
+                restoring.require_as_stored(dict, value)
                 return dict(value)
             case c if c == EXT_ZONED_DATETIME:
                 text, zone, fold = value
@@ -271,8 +273,10 @@ class BorealisSerializer(JsonPlusSerializer):
         factory: Any = self._allowed.find(module, name, restoring.generic_arguments(code, rest))
         match code:
             case c if c == EXT_CONSTRUCTOR_SINGLE_ARG:
+                restoring.require_as_stored(factory, [argument])
                 return factory(argument)
             case c if c == EXT_CONSTRUCTOR_POS_ARGS:
+                restoring.require_as_stored(factory, argument)
                 if (module, name) == ("langgraph.types", "Send") and len(argument) == 3:
                     return factory(argument[0], argument[1], timeout=argument[2])
                 return factory(*argument)

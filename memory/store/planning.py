@@ -6,9 +6,10 @@ table, of which a share is in the wanted namespaces, and each costs a walk over 
 Source: pgvector README, "Filtering" and "Iterative Index Scans".
 """
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+
+from memory.forked import FreshLock
 
 ENTRY_COST = 40
 """Of one entry that the index yields; `bench/memory.py --only store` shows both ways."""
@@ -87,7 +88,7 @@ class KnownSizes:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = FreshLock()
         self._known: OrderedDict[tuple[str, ...], tuple[Sizes, int]] = OrderedDict()
 
     def get(self, prefix: tuple[str, ...]) -> Sizes | None:

@@ -28,7 +28,9 @@ async def recover(runtime: OpenRuntime) -> None:
     Raises CatalogCorruptedError before anything is touched.
     """
     known = await asyncio.to_thread(runtime.catalog.clusters)
-    orphans = await asyncio.to_thread(end_orphans, runtime.home.clusters)
+    clusters = runtime.home.clusters
+    users = await asyncio.to_thread(runtime.home.users.numbers_below, clusters)
+    orphans = await asyncio.to_thread(end_orphans, clusters, users)
     if orphans:
         _log.warning("ended PostgreSQL that a killed host left behind", pids=orphans)
     await asyncio.to_thread(

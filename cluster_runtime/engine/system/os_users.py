@@ -152,6 +152,19 @@ class OsUsers:
         remove_all_of(uid)
         return uid
 
+    def numbers_below(self, clusters: Path) -> frozenset[int]:
+        """The numbers that the clusters in a folder have for themselves.
+
+        Not those that a copy of the folder names: they are another cluster's.
+        """
+        found = set()
+        with suppress(FileNotFoundError):
+            for cluster in clusters.iterdir():
+                uid = recorded_number(cluster)
+                if uid is not None and self._has(uid, cluster):
+                    found.add(uid)
+        return frozenset(found)
+
     def forget(self, cluster: Path, uid: int | None) -> None:
         """Give back the number of a cluster whose files are gone."""
         if uid is not None:
@@ -210,15 +223,6 @@ def recorded_number(cluster: Path) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return int(text) if text.isdecimal() else None
-
-
-def numbers_below(clusters: Path) -> frozenset[int]:
-    """The numbers that the clusters in a folder have for themselves."""
-    try:
-        found = [recorded_number(cluster) for cluster in clusters.iterdir()]
-    except FileNotFoundError:
-        return frozenset()
-    return frozenset(uid for uid in found if uid is not None)
 
 
 def end_processes_of(uid: int) -> None:

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import psutil
 
-from cluster_runtime.engine.system.os_users import numbers_below
 from cluster_runtime.engine.system.shared_memory import POLL_S, remove_left_behind
 
 
-def end_orphans(folder: Path) -> list[int]:
+def end_orphans(folder: Path, users: frozenset[int] = frozenset()) -> list[int]:
     """End every PostgreSQL whose data directory lies below `folder`; return their pids.
 
     For the start of a host: whatever runs there then was left behind by one that was killed, and
-    so was any process of a user that a cluster below `folder` has for itself.
+    so was any process of `users`, which the clusters below `folder` have for themselves.
     """
-    users = numbers_below(folder)
+    folder = folder.resolve()  # as the kernel says where a process is
     orphans = [
         process
         for process in psutil.process_iter(["name", "cwd", "uids"])

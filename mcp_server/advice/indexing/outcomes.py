@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 from mcp_server.advice.findings import Finding, size, statement
 from mcp_server.advice.indexing.candidates import Candidate
+from mcp_server.rendering import clip
 
 CHECK = "index_advice"
+TEXT_CHARACTERS = 500
+"""Of a statement that is told."""
 FASTER = 0.5
 """Of the time without it: an index that makes less of a difference is not worth what writes pay."""
 GAIN_MS = 1.0
@@ -88,7 +91,7 @@ def findings(tried: Sequence[Tried], sizes: dict[Candidate, int]) -> Iterator[Fi
         told = [
             f"{one.name}: {one.before.told} without it, {one.with_index[candidate].told} with it "
             f"(cost {one.before.cost:.0f} and {one.with_index[candidate].cost:.0f}), "
-            f"{one.calls} calls so far: {statement(one.text)}"
+            f"{one.calls} calls so far: {clip(statement(one.text), TEXT_CHARACTERS)}"
             for one in helped
         ]
         yield Finding(

@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from mcp_server.nl2sql.database import parsed
+from mcp_server.nl2sql.database import parsed, postgres_lexer
 from mcp_server.nl2sql.database.identifiers import folded
 
 TEXT_CHARACTERS = 20_000
@@ -23,6 +23,7 @@ Columns = Mapping[TableName, frozenset[str]]
 Place = tuple[TableName, str]
 """A table and its column."""
 
+BEGINNINGS = frozenset({"select", "with", "values", "table", "(", "insert", "update", "delete"})
 COMPARISONS = (
     *(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE),
     *(exp.Between, exp.In, exp.Like, exp.ILike),
@@ -70,6 +71,13 @@ def as_query(text: str) -> str | None:
     """
     if len(text) > TEXT_CHARACTERS:
         raise NotReadError(f"its text has more than {TEXT_CHARACTERS} characters")
+    try:
+        first = next(iter(postgres_lexer.tokens(text)), None)
+    except postgres_lexer.LexicalError as error:
+        raise NotReadError(f"its text cannot be read: {error}") from error
+    # Of what it does not know sqlglot logs the text, and that of an ALTER ROLE holds a password.
+    if first is None or first.text not in BEGINNINGS:
+        return None
     match parsed.statement(text):
         case None:
             raise NotReadError("its text cannot be read")

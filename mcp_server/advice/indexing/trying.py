@@ -42,6 +42,7 @@ from mcp_server.databases.connections import Connection, interruptible
 from mcp_server.databases.existing import Database
 from mcp_server.nl2sql.database.wire import TextRow
 from mcp_server.nl2sql.errors import NL2SQLError, QueryTimeoutError
+from mcp_server.rendering import clip
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import connected, fetched, reading
 from mcp_server.sql_errors import connection_lost
@@ -58,10 +59,12 @@ VALUES = 3
 """Sets of values that each statement is run with."""
 LONG_MS = 1000.0
 """A run that took so long is not done again."""
+WHY_CHARACTERS = 300
 ROWS_MIN = 1000
 """Of a table: a smaller one is read as fast as an index is."""
 RUNNING = limits_of_a_call(VALUES, RUN_SECONDS)
 BUILDING = limits_of_a_call(seconds=BUILD_SECONDS)
+SETTLED = "rollback; deallocate all"
 NO_TIME = f"not tried: the {ALL_SECONDS:g} s of this check were over"
 
 
@@ -140,21 +143,23 @@ class _Trial:
         tables = await self._alone(catalog.tables(self._reader, tables_of(query), RUNNING))
         if not tables:
             return None
-        reading_ = read(query, {table: facts.columns for table, facts in tables.items()})
+        found = read(query, {table: facts.columns for table, facts in tables.items()})
         wanted = [
             candidate
-            for table, asked in reading_.asked
+            for table, asked in found.asked
             if tables[table].rows >= ROWS_MIN
             for candidate in candidates(tables[table], asked)
         ]
-        samples = await self._samples(tables, reading_.parameters.values())
-        runs = [with_values(query, reading_.parameters, samples, n) for n in range(VALUES)]
+        samples = await self._samples(tables, found.parameters.values())
+        runs = [with_values(query, found.parameters, samples, n) for n in range(VALUES)]
         known = list(dict.fromkeys(run for run in runs if run is not None))
         if not known:
             raise NotReadError("there are no values to try it with: no rows, or nothing but NULL")
-        before = await self._measured(known)
-        if before.at_least or before.ms > LONG_MS:
+        before = await self._measured(known[:1])
+        if before.ms > LONG_MS:
             del known[1:]
+        elif known[1:]:
+            before = await self._measured(known)
         tried = Tried(name, row["query"], row["calls"], before)
         written = frozenset(table.written for table in tables.values())
         return _Statement(tried, known, written, list(dict.fromkeys(wanted)))
@@ -187,7 +192,7 @@ class _Trial:
                 continue
             try:
                 await self._try(candidate, statements)
-            except (NL2SQLError, psycopg.Error) as error:
+            except (NotReadError, NL2SQLError, psycopg.Error) as error:
                 self._advice.not_tried[f"index on {candidate.place}"] = _why(error)
 
     async def _try(self, candidate: Candidate, statements: Sequence[_Statement]) -> None:
@@ -196,6 +201,8 @@ class _Trial:
         try:
             self._sizes[candidate] = await self._size(candidate, index)
             for one in statements:
+                if time.monotonic() > self._until:
+                    raise NotReadError(NO_TIME)
                 if candidate.table in one.tables:
                     after = await self._measured(one.runs)
                     if after.indexes - one.tried.before.indexes:
@@ -245,16 +252,20 @@ class _Trial:
     async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
         """What work on the reader's connection returns; its transaction is over then."""
         try:
-            return await interruptible(self._reader, work, RUN_SECONDS)
-        finally:
+            done = await interruptible(self._reader, work, RUN_SECONDS)
+        except (NL2SQLError, psycopg.Error):
             if not self._reader.closed:
-                await self._reader.execute("rollback; deallocate all")
+                await self._reader.execute(SETTLED)
+            raise
+        await self._reader.execute(SETTLED)
+        return done
 
 
 def _why(error: Exception) -> str:
     """What is told of what could not be tried. Raises the error where the connection is lost."""
     if not isinstance(error, psycopg.Error):
-        return str(error)
+        return clip(str(error), WHY_CHARACTERS)
     if connection_lost(error):
         raise error
-    return f"{error.diag.message_primary or type(error).__name__} (SQLSTATE {error.sqlstate})"
+    said = error.diag.message_primary or type(error).__name__
+    return clip(f"{said} (SQLSTATE {error.sqlstate})", WHY_CHARACTERS)

@@ -17,8 +17,9 @@ from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.grammar.parse import analyse
-from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.linking import SURELY, Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.semantics.queries import as_it_sounds, filtered
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.dates import with_dates
@@ -33,6 +34,9 @@ MOSTLY = 0.67
 DOUBTFUL = 0.5
 """The most confidence in a query that leaves out what the question cannot do without."""
 
+ASKING = frozenset({"which", "what", "list", "show", "find", "give", "name"})
+OPENING = 5
+"""So many words at the beginning of a question say what it asks for."""
 log = logging.getLogger(__name__)
 
 
@@ -78,8 +82,11 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
             key = canonical(tree)
             if key in made:
                 continue
-            one = made[key] = Made(tree, tree.sql(dialect="postgres"), read.unused)
-            one.signs = signs(text, tree) | naming_signs(tokens, tree, known)
+            whole = filtered(tree, known)
+            one = made[key] = Made(whole, whole.sql(dialect="postgres"), read.unused)
+            said, sounds = as_it_sounds(text, tree, known)
+            heard = tokens if said == text else tokenize(said)
+            one.signs = signs(said, sounds) | naming_signs(heard, sounds, known)
             one.signs[variant or "as read"] = 1.0
             one.signs |= {
                 "read first": float(place == 0),
@@ -97,7 +104,22 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
                 "only reading": float(len(reads) == 1),
             }
             one.score = score(one.signs)
-    return sorted(_grouped(list(made.values())), key=lambda one: -one.score)
+    found = _of_the_asked(_grouped(list(made.values())), tokens, linker)
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _of_the_asked(found: list[Made], tokens: Sequence[Token], linker: Linker) -> list[Made]:
+    """Where a question begins with what it asks for, `which drivers`, and no column is called so,
+    queries that do not read that table are out.
+    """
+    if not tokens or tokens[0].lemma not in ASKING:
+        return found
+    ref = next(iter(linker.refs(tokens[:OPENING])), None)
+    surely = [table for table, score in ref.tables if score >= SURELY] if ref is not None else []
+    if ref is None or len(surely) != 1 or ref.best_column >= SURELY or ref.values:
+        return found
+    own = [o for o in found if surely[0].name in {t.name for t in o.tree.find_all(exp.Table)}]
+    return own or found
 
 
 def _grouped(found: list[Made]) -> list[Made]:

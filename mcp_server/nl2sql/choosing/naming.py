@@ -12,12 +12,16 @@ from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.words.lexicon import (
     COMPARATIVES,
     FILLER,
+    HOW,
+    MEASURED,
     PHRASE_SUPERLATIVES,
     POLITE,
+    RELATING,
     STOP,
     SUPERLATIVES,
     SYNONYMS,
 )
+from mcp_server.nl2sql.words.related import RELATED
 from mcp_server.nl2sql.words.tokens import Mark, Token, identifier_words, stem
 
 GENERIC = frozenset({"id", "name", "code", "number"})
@@ -58,7 +62,9 @@ def _meanings() -> dict[str, set[str]]:
         found.setdefault(adjective, set()).update(hints)
     for phrase, (hints, _) in PHRASE_SUPERLATIVES.items():
         found.setdefault(phrase.split()[-1], set()).update(hints)
-    for group in SYNONYMS:
+    for adjective, hints in MEASURED.items():
+        found[HOW + adjective] = set(hints)
+    for group in (*SYNONYMS, *RELATED):
         for word in group:
             found.setdefault(word, set()).update(group)
     return found
@@ -187,7 +193,7 @@ class Heard:
         self.content = [
             t
             for t in tokens
-            if t.mark is Mark.WORD and t.lemma not in STOP | FILLER | POLITE | STRUCTURE
+            if t.mark is Mark.WORD and t.lemma not in STOP | FILLER | POLITE | STRUCTURE | RELATING
         ]
         self._text = " ".join(t.lemma for t in tokens)
 

@@ -53,6 +53,7 @@ class Lender:
         self._places = threading.BoundedSemaphore(LENT_MAX)
         self._free: list[StoppableConnection] = []
         self._loans: set[Loan] = set()
+        self._closings = 0
         self._idle: threading.Timer | None = None
 
     @contextmanager
@@ -81,6 +82,7 @@ class Lender:
     def close(self) -> None:
         """Close what is free, and cancel what runs: its block gets QueryCanceled."""
         with self._lock:
+            self._closings += 1
             loans = list(self._loans)
             for loan in loans:
                 loan.ended = True
@@ -98,8 +100,10 @@ class Lender:
             if self._idle is not None:
                 self._idle.cancel()
             conn = self._free.pop() if self._free else None
+            closings = self._closings
         loan = Loan(conn or self._open(), kept=conn is not None)
         with self._lock:
+            loan.ended = self._closings > closings
             self._loans.add(loan)
         return loan
 

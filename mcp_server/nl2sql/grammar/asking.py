@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from mcp_server.nl2sql.grammar.alphabet.kinds import COMMONEST, MOST
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Joint, Node, Nth, Rank
-from mcp_server.nl2sql.schema.display import are_people, shown
+from mcp_server.nl2sql.schema.display import are_people, name_of, shown
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import Compare, Nested, Output, Query
 from mcp_server.nl2sql.words.tokens import lemma, stem
 
 RANKING = MOST | COMMONEST
+PLACES = (
+    "location", "place", "venue", "address", "hometown", "city", "town", "county", "district",
+    "state", "province", "region", "country", "nation", "continent",
+)  # fmt: skip
+"""Words of columns that say where something is, the nearest first."""
 EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 """Words that ask for all columns."""
 
@@ -32,8 +37,10 @@ def displayed(draft: Draft, subject: Table) -> list[Column | None]:
         if dates:
             return [*dates[:1]]
     if first == "where":
-        for place in ("location", "hometown", "city", "address", "place", "country", "state"):
-            found = [c for c in subject.columns if place in c.words and not c.foreign]
+        own = name_of(subject)
+        places = [c for c in subject.columns if c is not own and not (c.foreign and c.counts)]
+        for place in PLACES:
+            found = [c for c in places if place in c.words]
             if found:
                 return [*found[:1]]
     fixed = {c.column for c in draft.query.where if isinstance(c, Compare) and c.operator == "="}
@@ -62,7 +69,9 @@ def show_what_is_ranked(draft: Draft, query: Query, nodes: Sequence[Node]) -> No
     if query.select or not query.order or not isinstance(first, Rank) or first.at is None:
         return
     order, ref = query.order[0], draft.symbols[first.at].ref
-    named = ref is not None and any(column is order.column for column, _ in ref.columns)
+    named = ref is not None and any(
+        column is order.column and score >= ref.best_table for column, score in ref.columns
+    )
     if not named or order.aggregate or first.relative:
         return
     if query.limit == 1 and draft.nth is None:

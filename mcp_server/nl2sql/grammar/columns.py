@@ -1,6 +1,6 @@
 """Which column words mean, in the light of the tables around them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.grammar.symbols import Symbol
@@ -20,6 +20,11 @@ YEARS = (1400, 2100)
 ENDS = frozenset({"to", "end", "until"})
 END = 0.02
 """Of a date from and a date to, the first is what has no more said of it."""
+WITHIN = frozenset({"in", "at", "within", "through", "across", "near"})
+KNOWN = 1.5
+"""What a name that the question gives away weighs less than any other text."""
+SIZES = frozenset({"size", "amount"})
+"""What the hints of `largest` have: of things with one measure, it speaks of that."""
 CLOSE = 0.12
 """Meanings that are nearer to each other than this are both tried."""
 
@@ -81,20 +86,30 @@ class Topic:
         return self._chosen([(pair[0], weight(pair)) for pair in ref.columns])
 
     def holder(
-        self, symbol: Symbol, named: Sequence[Column], local: Table | None
+        self,
+        symbol: Symbol,
+        named: Sequence[Column],
+        local: Table | None,
+        others: Collection[Table | None] = (),
     ) -> tuple[Column, str] | None:
         """The column that holds a value, and the value as it is stored.
 
-        named: columns that the words beside it may mean.
+        named: columns that the words beside it may mean. others: tables whose rows the value is
+        no name of.
         """
         ref = symbol.ref
         if ref is None or not ref.values:
             return None
         held = [pair for pair in ref.values if pair[0] in named] or ref.values
 
+        lies_in = self._lies_in(symbol)
+
         def weight(column: Column) -> float:
             beside = 0.8 * self._way(column, symbol) - 0.1 * column.foreign
-            return 1.4 * self._nearness(column, local) + beside
+            own = column is name_of(column.table)
+            spoken = column.table is (local or self.subject) and column.table in self.spoken_of
+            known = own and ((lies_in and spoken) or column.table in others)
+            return 1.4 * self._nearness(column, local) + beside - KNOWN * known
 
         texts = dict(reversed(held))
         column = self._chosen([(column, weight(column)) for column in texts])
@@ -120,10 +135,11 @@ class Topic:
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
         near = self.tables(local)
+        only = only_measure(near[0]) if near and SIZES & set(hints) else None
         beside = [
             t
             for t in self.graph.tables
-            if t not in near and near and self.graph.keys_between(near[0], t)
+            if not only and t not in near and near and self.graph.keys_between(near[0], t)
         ]
         for table in (*near, *beside):
             for hint in hints:
@@ -134,7 +150,7 @@ class Topic:
             days = [column for column in table.columns if column.kind is Kind.DATE]
             if "date" in hints and days:
                 return days[0]
-        return None
+        return only
 
     def dated(self, value: object, local: Table | None) -> Column | None:
         """The column that a bare year or date is compared with."""
@@ -191,6 +207,12 @@ class Topic:
             distance = self.graph.distance(start, column.table)
             near -= AWAY * min(distance, 6) if distance < FAR else UNREACHABLE
         return near - 0.04 * column.foreign
+
+    def _lies_in(self, symbol: Symbol) -> bool:
+        """Whether a value stands behind a word of place: rivers in Ohio are not called so."""
+        before = [t.lemma for t in self.tokens[max(0, symbol.start - 2) : symbol.start]]
+        before = before[:-1] if before[-1:] == ["the"] else before
+        return bool(WITHIN & set(before[-1:]))
 
     def _way(self, column: Column, symbol: Symbol) -> int:
         """1 where a column is the way (from, to) that the words before speak of, -1 if not."""

@@ -86,6 +86,8 @@ from mcp_server.nl2sql.grammar.showing import (
     speak_of,
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.schema.display import name_of
+from mcp_server.nl2sql.schema.inference import tells_apart
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Table
 from mcp_server.nl2sql.sql.logical import (
@@ -104,6 +106,8 @@ TELLING = (
 )  # fmt: skip
 """Symbols that say so."""
 
+ITSELF = 0.65
+"""What it says of a table that one of its rows is called so: the area of Ohio is a state's."""
 GROUND_TRIES = 4
 """Close decisions that are tried the other way."""
 
@@ -178,7 +182,9 @@ def find_subject(draft: Draft, nodes: Sequence[Node]) -> Table | None:
         for column, score in symbol.ref.columns:
             weights[column.table] = max(weights.get(column.table, 0.0), score)
         for column, _ in symbol.ref.values:
-            weights[column.table] = max(weights.get(column.table, 0.0), 0.5)
+            itself = column is name_of(column.table) and tells_apart(column)
+            weight = ITSELF if itself else 0.5
+            weights[column.table] = max(weights.get(column.table, 0.0), weight)
         for table, weight in weights.items():
             best[table] = best.get(table, 0.0) + weight
     return max(best, key=lambda table: best[table]) if best else None

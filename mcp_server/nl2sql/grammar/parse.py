@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
@@ -22,6 +22,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     QUOTED,
     SHARE,
     TAB,
+    THAT,
     VALUE,
     WORD,
 )
@@ -30,10 +31,11 @@ from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
 from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
 from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product
-from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
+from mcp_server.nl2sql.grammar.symbols import SURE, Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.sql.logical import Query
+from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.sql.logical import Compare, Nested, Query
 from mcp_server.nl2sql.words.lexicon import IDLE, LIMITING
 from mcp_server.nl2sql.words.tokens import Token, lemma
 
@@ -96,10 +98,42 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
             lost = len(ground.lost) - len(cover.skipped)
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
             ground.lost += _swallowed(cover, row)
+            again = _told_by_others(row, ground.query)
+            ground.lost += again
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
             values = sum(_is_vital(row, place) for place in set(ground.lost))
+            values += len(again)
             yield Meant(ground.query, unused, cost, understood, values)
+
+
+def _told_by_others(row: Sequence[Symbol], query: Query) -> list[int]:
+    """Where things are told by others of their kind, streets that cross *streets* that ..., and the
+    query reads each of them once.
+    """
+    before, found = set[Table](), []
+    for place, (symbol, after) in enumerate(pairwise(row)):
+        ref = symbol.ref
+        if symbol.kind not in TAB or ref is None or ref.best_table < SURE:
+            continue
+        table = ref.tables[0][0]
+        if table in before and after.kind in THAT and not _reads_again(query, table):
+            found.append(place)
+        before.add(table)
+    return found
+
+
+def _reads_again(query: Query, table: Table) -> bool:
+    """Whether a query reads rows of a table besides those that it shows, or in groups."""
+    if query.combine or query.computed or query.having or query.group:
+        return True
+    inner = [
+        each.value.column.table
+        if isinstance(each, Compare) and isinstance(each.value, Nested)
+        else getattr(each, "table", None)
+        for each in query.where
+    ]
+    return table in inner
 
 
 def _swallowed(cover: Cover, row: Sequence[Symbol]) -> list[int]:

@@ -7,20 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    BY,
     COL,
     COLUMN,
     COLUMN_OR_TABLE,
     DATE,
     FIGURE,
     FILLER,
+    FULL_STOP,
+    IN,
     MOST,
+    NAME,
     NTH,
     NUMBER,
+    OF,
     OR_MORE,
     QUOTED,
     SORTED,
+    TAB,
     TABLE,
+    THAT,
     TIMES,
+    VAL,
     VALUE,
     VALUE_COLUMN_OR_TABLE,
     VALUE_OR_COLUMN,
@@ -29,7 +37,9 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
 )
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
 from mcp_server.nl2sql.linking.linking import Linker, Ref, name_match
-from mcp_server.nl2sql.words.lexicon import STOP
+from mcp_server.nl2sql.schema.display import name_of
+from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.words.lexicon import RELATING, STOP
 from mcp_server.nl2sql.words.tokens import Mark, Token
 
 ORDERS = frozenset({"name", "state"})
@@ -117,7 +127,64 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
         else:
             kept.append(replace(symbol, lead=tuple(lead)) if lead else symbol)
             lead.clear()
-    return [_in_context(symbol, kept, place) for place, symbol in enumerate(kept)]
+    kept = [_row_of_table(each, kept[place + 1 :]) for place, each in enumerate(kept)]
+    kept = [each for place, each in enumerate(kept) if not _relates(kept, place)]
+    return _headed([_in_context(symbol, kept, place) for place, symbol in enumerate(kept)])
+
+
+def _relates(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word says no more than that two things belong together: rivers that *run* through
+    states, students *enrolled* in courses. The join says it as well.
+    """
+    symbol, before = row[place], row[place - 1] if place else None
+    after = row[place + 1] if place + 1 < len(row) else None
+    if symbol.kind not in WORD or symbol.text.lower() not in RELATING or before is None:
+        return False
+    behind = before.kind in NAME | VAL | THAT
+    last = after is None or after.kind in FULL_STOP
+    if last:
+        return behind and any(each.kind in THAT for each in row[:place])
+    return behind and after is not None and after.kind in NAME | VAL | IN | OF
+
+
+def _row_of_table(symbol: Symbol, behind: Sequence[Symbol]) -> Symbol:
+    """A value before the name of a table whose row is called so: the *Ohio* river."""
+    table = behind[0] if behind and behind[0].start == symbol.end else None
+    if symbol.kind not in VAL or symbol.ref is None or table is None or table.kind not in TAB:
+        return symbol
+    tables = [t for t, score in table.ref.tables if score >= SURE] if table.ref else []
+    held = [pair for pair in symbol.ref.values if pair[0] in map(name_of, tables)]
+    return replace(symbol, ref=replace(symbol.ref, values=held)) if held else symbol
+
+
+def _headed(row: list[Symbol]) -> list[Symbol]:
+    """Two measures in a row are one, told by the last word: the *population density*."""
+    found: list[Symbol] = []
+    for symbol in row:
+        last = found[-1] if found else None
+        one, other = _measured(last), _measured(symbol)
+        beside = last is not None and last.end == symbol.start and _singled_out(found)
+        if last is not None and beside and one and other and one & other:
+            text = f"{last.text} {symbol.text}"
+            found[-1] = replace(symbol, start=last.start, text=text, lead=last.lead)
+        else:
+            found.append(symbol)
+    return found
+
+
+def _measured(symbol: Symbol | None) -> set[Table]:
+    """The tables with a column of numbers that a symbol names by one word."""
+    if symbol is None or symbol.kind not in COL or symbol.ref is None or " " in symbol.text:
+        return set()
+    named = [column for column, score in symbol.ref.columns if score >= SURE]
+    return {column.table for column in named if column.counts}
+
+
+def _singled_out(found: Sequence[Symbol]) -> bool:
+    """Whether the last symbol is one thing that is spoken of, and not one of a list of words."""
+    before = found[-2] if len(found) > 1 else None
+    ranked = before is not None and before.kind in FIGURE | BY
+    return ranked or "the" in found[-1].lead
 
 
 def _in_context(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, QUOTED, VAL
+from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, IN, QUOTED, TAB, THAT, VAL
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -12,6 +12,7 @@ from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Equal,
 )
+from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Table
 from mcp_server.nl2sql.sql.logical import (
@@ -29,6 +30,8 @@ from mcp_server.nl2sql.words.ways import way_of
 
 def add_equal(draft: Draft, node: Equal) -> None:
     """A column that equals a value."""
+    if any(_left_by(draft, place) for place in node.values):
+        node = replace(node, at=None)
     local = draft.focus or draft.around.subject
     named = list(columns_of(draft.symbols[node.at])) if node.at is not None else []
     if node.at is not None and draft.symbols[node.at].ref is not None:
@@ -152,7 +155,8 @@ def held_value(
 ) -> "tuple[Column, Scalar] | Like | None":
     """A value with the column that holds it."""
     symbol = draft.symbols[place]
-    held = draft.around.holder(symbol, named, local)
+    others = {_asked_for(draft, symbol, at), _left_by(draft, place)}
+    held = draft.around.holder(symbol, named, local, others)
     if held is not None:
         return held
     column = draft.column(at) if at is not None else None
@@ -165,6 +169,33 @@ def held_value(
     if column is None and local is not None:
         column = name_of(local)
     return None if column is None or symbol.kind not in QUOTED else (column, symbol.text)
+
+
+def _asked_for(draft: Draft, symbol: Symbol, at: int | None) -> Table | None:
+    """The table whose rows are asked for, by their names or by how many there are: which states
+    are at *Ohio*; None where a word says that they are called so, or that it is the row itself.
+    """
+    subject, before = draft.around.subject, draft.tokens[max(0, symbol.start - 2) : symbol.start]
+    behind = {token.lemma for token in draft.tokens[symbol.end : symbol.end + 1]}
+    said = CALLED & {token.lemma for token in before}
+    itself = subject is not None and bool(behind & set(subject.words))
+    plain = all(output.aggregate == "count" for output in draft.query.select)
+    return None if said or itself or at is not None or not plain else subject
+
+
+def _left_by(draft: Draft, place: int) -> Table | None:
+    """The table that a clause with a value is about: states that the *Ohio* runs through, states
+    does the *Ohio* run through.
+    """
+    row = [symbol for symbol in draft.symbols[:place] if symbol.kind not in IN]
+    does = "do" in draft.symbols[place].lead
+    if not does and row[-1:] and row[-1].kind in THAT:
+        row, does = row[:-1], True
+    ref = row[-1].ref if does and row and row[-1].kind in TAB else None
+    return ref.tables[0][0] if ref is not None and ref.tables else None
+
+
+CALLED = frozenset({"call", "called", "name", "named", "title", "titled", "entitled"})
 
 
 def add_match(draft: Draft, at: int | None, how: str, text_at: int, negated: bool) -> None:

@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import TypeVar
 
 from mcp_server.nl2sql.linking.wording import Wording
+from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.words.lexicon import (
     EVERYDAY,
+    HOW,
+    MEASURED,
     NOISE_IN_TABLE_NAMES,
     NOUNS_IN_STOP,
     SEXES,
@@ -55,6 +58,7 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 RELATED_SCORE = 0.62
+NAMED_TABLE = 0.95
 SURELY = 0.9
 DERIVED = 0.97
 """As VIEWED, for a column that would have to be computed."""
@@ -104,6 +108,8 @@ def word_match(asked: str, named: str) -> float:
         return 1.0
     if named in synonyms(asked):
         return 0.85
+    if asked.startswith(HOW) and named in MEASURED.get(asked.removeprefix(HOW), ()):
+        return 0.9 - 0.01 * MEASURED[asked.removeprefix(HOW)].index(named)
     if len(asked) > 3 and len(named) > 3 and stem(asked) == stem(named):
         return 0.92
     if 2 <= len(named) <= 4 and len(asked) > len(named) and _skeleton(asked).startswith(named):
@@ -207,7 +213,11 @@ class Linker:
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
             computed = ((c, self._column_score(words, c)) for c in self.profile.derived)
-            found += [(c, DERIVED * score) for c, score in computed if score >= SURELY]
+            found += [
+                (c, score if c.measured else DERIVED * score)
+                for c, score in computed
+                if score >= SURELY
+            ]
             self._columns[words] = _best(found)
         return self._columns[words]
 
@@ -311,7 +321,7 @@ class Linker:
             if words[0] in _COUNTING and length > 2 and words[1] == "of":
                 ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
             ref.tables = self.tables(words) if not inner else []
-        values = self._values(span, text)
+        values = [] if self._row_of_a_table(span) else self._values(span, text)
         named = max(ref.best_column, ref.best_table)
         if values and (named < 0.85 or _is_name(span) or _says_what_was_done(ref)):
             ref.values = values
@@ -324,6 +334,19 @@ class Linker:
             return None
         ref.score = score * content + 0.12 * (length - 1) * (score >= 0.85)
         return ref
+
+    def _row_of_a_table(self, span: Sequence[Token]) -> bool:
+        """Whether a span is what a row is called and the name of its table: the *Ohio river*, of
+        rivers, though elsewhere a text is written so.
+        """
+        if len(span) < 2:
+            return False
+        called = self.profile.value_index.get(" ".join(t.text.lower() for t in span[:-1]), ())
+        tables = {table for table, score in self.tables((span[-1].lemma,)) if score >= NAMED_TABLE}
+        whole = self.profile.value_index.get(" ".join(t.text.lower() for t in span), ())
+        return any(c.table in tables and name_of(c.table) is c for c, _ in called) and not any(
+            c.table in tables for c, _ in whole
+        )
 
     def _is_column(self, span: Sequence[Token]) -> bool:
         """Whether a span is the whole name of a column of numbers: the total *amount* of sales."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mcp_server.nl2sql.schema.model import Kind, Profile
-from mcp_server.nl2sql.words.lexicon import EVERYDAY
+from mcp_server.nl2sql.words.lexicon import EVERYDAY, HOW, MEASURED
 from mcp_server.nl2sql.words.tokens import (
     Mark,
     Token,
@@ -50,11 +50,23 @@ class Wording:
         """The tokens with quoted text taken apart where it is a name of the schema, or the first
         and last name of somebody; names that are written with a hyphen or misspelled by a letter as
         the schema has them; a noun repeated that two names share (`branch and member id`); and
-        `report to` as the column of superiors.
+        `report to` as the column of superiors; and `how long is` as a name for lengths.
         """
-        return self._reports(
-            self._shared([each for token in tokens for each in self._prepared(token)])
-        )
+        prepared = [each for token in self._measured(tokens) for each in self._prepared(token)]
+        return self._reports(self._shared(prepared))
+
+    def _measured(self, tokens: Sequence[Token]) -> list[Token]:
+        """`How long is the pier` asks for what a column of lengths says: `how-long of the pier`."""
+        found = list(tokens)
+        for at in range(len(tokens) - 3, -1, -1):
+            how, adjective, verb = tokens[at : at + 3]
+            if (how.lemma, verb.lemma) != ("how", "be") or adjective.lemma not in MEASURED:
+                continue
+            if self._named(HOW + adjective.lemma) > 0:
+                text = HOW + adjective.text
+                said = Token(text, HOW + adjective.lemma, Mark.WORD)
+                found[at : at + 3] = [said, Token("of", "of", Mark.WORD)]
+        return found
 
     def _reports(self, tokens: list[Token]) -> list[Token]:
         """`Reports to Ann` where a column says who is the manager of whom."""

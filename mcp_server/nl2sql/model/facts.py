@@ -40,10 +40,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """columns: by schema (None for the first of a name), table and column."""
+    """columns: by schema (None for the first of a name), table and column. hidden: schemas and
+    names of tables that the user keeps out of questions.
+    """
 
     columns: Mapping[Place, Column] = field(default_factory=dict)
     said: tuple[Said, ...] = ()
+    hidden: frozenset[tuple[str, str]] = frozenset()
 
 
 def facts(question: str, linker: Linker) -> Facts:
@@ -58,19 +61,34 @@ def facts(question: str, linker: Linker) -> Facts:
         for ref in linker.refs(linker.prepare(tokenize(question)))
         for column, value in ref.values
     ]
-    return Facts(columns, tuple(said))
+    return Facts(columns, tuple(said), linker.profile.hidden)
 
 
 def with_facts(schema: PromptSchema, known: Facts) -> PromptSchema:
-    """The schema with what the profile adds to its columns."""
+    """The schema with what the profile adds to its columns, without tables that are hidden."""
     tables = tuple(
         replace(
             table,
             columns=tuple(_with_facts(each, _known(table, each, known)) for each in table.columns),
+            comment="; ".join(part for part in (table.comment, _told(table, known)) if part),
         )
         for table in schema.tables
+        if not _hidden(table, known)
     )
-    return replace(schema, tables=tables)
+    shown = {table.name for table in tables}
+    keys = tuple(key for key in schema.keys if {key.table, key.target} <= shown)
+    return replace(schema, tables=tables, keys=keys)
+
+
+def _hidden(table: PromptTable, known: Facts) -> bool:
+    parts = identifiers.read(table.name) or ()
+    schema = parts[0] if len(parts) > 1 else "public"
+    return bool(parts) and (schema, parts[-1]) in known.hidden
+
+
+def _told(table: PromptTable, known: Facts) -> str:
+    columns = (_known(table, each, known) for each in table.columns)
+    return next((column.table.told for column in columns if column is not None), "")
 
 
 def found_values(schema: PromptSchema, known: Facts, question: str) -> tuple[FoundValue, ...]:

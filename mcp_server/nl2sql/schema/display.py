@@ -43,6 +43,8 @@ def name_of(table: Table) -> Column | None:
 
 def full_name(table: Table) -> list[Column]:
     """The columns that rows are called by: one, or a first and a last name, or none."""
+    if table.display:
+        return list(table.display)
     column = name_of(table)
     if column is None:
         return []

@@ -32,18 +32,45 @@ def inferred(found: Profile) -> list[ForeignKey]:
             for other in columns[:number]:
                 key = _same_column(other, one) if groups.apart(one.table, other.table) else None
                 if key is not None:
-                    guesses.append(key)
+                    guesses += _star(key, columns)
                     groups.join(one.table, other.table)
-    return guesses
+    return list(dict.fromkeys(guesses))
+
+
+def _star(key: ForeignKey, named: Sequence[Column]) -> list[ForeignKey]:
+    """A key, and what else of its name refers to the same: no way leads from one to the other
+    of two tables by a third where both have it.
+    """
+    free = [c for c in named if not (c is key.target or c.foreign or c.primary or c.table.view)]
+    others = [key, *(each for c in free if (each := _same_column(c, key.target)) is not None)]
+    return [each for each in others if each.target is key.target]
 
 
 def identifier_of(table: Table) -> Column | None:
-    """What identifies a row: the key, or where none is declared a first column that looks so."""
+    """What identifies a row: the key, or where none is declared a column that looks so.
+
+    That is one named for the table (`pid` of publications), or else the first. A table of nothing
+    but numbers that identify joins others.
+    """
     if table.key is not None or any(column.primary for column in table.columns):
         return table.key
-    first = table.columns[0]
-    named = first.words[-1:] and (first.words[-1] in KEY_WORDS or first.words[-1].endswith("id"))
-    return first if named and tells_apart(first) else None
+    named = [column for column in table.columns if _named_as_key(column)]
+    if len(named) == len(table.columns) > 1:
+        return None
+    able = [column for column in named if tells_apart(column)]
+    own = [column for column in able if _named_for(column, table)]
+    return next(iter(own or (column for column in able if column is table.columns[0])), None)
+
+
+def _named_as_key(column: Column) -> bool:
+    return column.name.lower().endswith("id") or column.words[-1:][0] in KEY_WORDS
+
+
+def _named_for(column: Column, table: Table) -> bool:
+    """Whether a column is called `id`, or that behind the table's name or its first letter."""
+    first = table.words[-1:]
+    initial = {(word[:1] + "id",) for word in first}
+    return column.words in {("id",), (*first, "id"), (*table.words, "id"), *initial}
 
 
 def tells_apart(column: Column) -> bool:
@@ -58,31 +85,55 @@ def _by_key_name(found: Profile) -> Iterator[ForeignKey]:
     }
     prefix = _prefix(found)
     names: dict[Words, list[tuple[Column, int]]] = defaultdict(list)
+    tables = {_less(table.words, prefix): table for table in found.tables}
     for table in found.tables:
         key = identifier_of(table)
-        if key is not None and not table.view:
-            for words, score in _names_of(key, prefix).items():
+        if key is None or table.view:
+            continue
+        for words, score in _names_of(key, prefix).items():
+            if tables.get(words, table) is table:  # the fees of each campus have no campuses
                 names[words].append((key, score))
     for column in found.columns:
-        if column in elsewhere or identifier_of(column.table) is column:
+        if column in elsewhere:
             continue
         words = _less(column.words, prefix)
+        own = identifier_of(column.table) is column
+        if own:  # it may be another table's as well: a manager is an employee
+            words = words if words[:-1] != _less(column.table.words, prefix) else ()
         meant = [
             (score * 10 - start, key)
             for start in range(len(words))
             for key, score in names.get(words[start:], ())
-            if (start == 0 or len(words) - start > 1) and _may_refer(column, key)
+            if (start == 0 or len(words) - start > 1)
+            and _may_refer(column, key)
+            and (not own or _less(key.table.words, prefix) in (words[start:], words[start:-1]))
         ]
+        meant = meant or [(0, key) for key in _written_together(column, names)]
         best = max((score for score, _ in meant), default=0)
         for score, key in meant:
             if score == best:
                 yield ForeignKey(column, key, inferred=True)
 
 
+def _written_together(
+    column: Column, names: dict[Words, list[tuple[Column, int]]]
+) -> Iterator[Column]:
+    """Keys with the texts of a column that ends with the name of their table: `sourceairport`."""
+    for words, keys in names.items():
+        for key, _ in keys:
+            told = len(words) == 1 and len(words[0]) >= TOGETHER_MIN and column.values
+            if told and words == key.table.words[-1:] and column.words[-1].endswith(words[0]):
+                yield from [key] if key.values and _may_refer(column, key) else []
+
+
+TOGETHER_MIN = 5
+"""A shorter name ends too many others."""
+
+
 def _names_of(key: Column, prefix: str) -> dict[Words, int]:
     """What a column that refers to a key is called; more for what fits nothing else."""
     table, own = _less(key.table.words, prefix), _less(key.words, prefix)
-    found = {table: 1, (*table[-1:], "id"): 2, (*table[-1:], *own[-1:]): 2}
+    found = {table[-1:]: 1, table: 1, (*table[-1:], "id"): 2, (*table[-1:], *own[-1:]): 2}
     found |= {(*table, "id"): 3, (*table, *own[-1:]): 3}
     if own and own[0] not in GENERIC:
         found[own] = 4

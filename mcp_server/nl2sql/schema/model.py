@@ -21,6 +21,18 @@ NUMBERED = frozenset(
 """Last words of the names of columns whose numbers only tell things apart."""
 
 
+METRIC = "metric"
+"""How a measure of the user's comes of columns: by an aggregate over them, which `unit` has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """Words of the user's, as lemmas, and the words of the schema that they stand for."""
+
+    words: tuple[str, ...]
+    stands_for: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """How a computed column comes of others. how: a name that `sql/derived.py` knows."""
@@ -74,6 +86,11 @@ class Column:
         return "double precision" if self.numeric_text else "numeric" * (self.base == "money")
 
     @property
+    def measured(self) -> bool:
+        """Whether it is a metric: of many rows, and not of each."""
+        return self.made is not None and self.made.how == METRIC
+
+    @property
     def counts(self) -> bool:
         """Whether comparisons with numbers make sense."""
         return self.kind is Kind.NUMBER or self.numeric_text
@@ -81,6 +98,8 @@ class Column:
     @property
     def adds_up(self) -> bool:
         """Whether a sum makes sense: not of keys, of years and of card numbers."""
+        if self.measured:
+            return False
         named = self.primary or self.foreign or self.words[-1:] in NUMBERED
         return self.counts and not named and not self.year_like
 
@@ -96,6 +115,12 @@ class Table:
     view: bool = False
     columns: list[Column] = field(default_factory=list)
     words: tuple[str, ...] = ()
+    display: tuple[Column, ...] = ()
+    """What its rows are shown by, where the user says."""
+    default_filter: str = ""
+    """What its rows must meet where a question says nothing of it: an expression of the user's."""
+    told: str = ""
+    """What else the user says of it, in plain words; for a prompt."""
 
     def __repr__(self) -> str:
         return self.name
@@ -141,6 +166,9 @@ class Profile:
     value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
     derived: list[Column] = field(default_factory=list)
     """Columns that no table has, but that can be computed."""
+    synonyms: tuple[Synonym, ...] = ()
+    hidden: frozenset[tuple[str, str]] = frozenset()
+    """Schemas and names of tables that the user keeps out of questions."""
 
     @property
     def columns(self) -> Iterator[Column]:

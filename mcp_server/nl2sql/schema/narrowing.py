@@ -30,7 +30,7 @@ class Narrowing(Generic[T]):
     """
 
     def __init__(self, profile: Profile, make: Callable[[Profile], T]) -> None:
-        self._profile = profile
+        self.profile = profile
         self._make = make
         self._kept: OrderedDict[frozenset[Table], T] = OrderedDict()
         self._whole = make(profile) if len(profile.tables) <= WHOLE_MAX else None
@@ -59,20 +59,23 @@ class Narrowing(Generic[T]):
                 for table, score in self._heard(token.lemma).items():
                     scores[table] += score  # type: ignore[assignment]
         for text in _phrases(tokens):
-            for table in {column.table for column, _ in self._profile.value_index.get(text, ())}:
+            for table in {column.table for column, _ in self.profile.value_index.get(text, ())}:
                 scores[table] += HELD  # type: ignore[assignment]
-        place = {table: number for number, table in enumerate(self._profile.tables)}
+        place = {table: number for number, table in enumerate(self.profile.tables)}
         best = sorted(scores, key=lambda table: (-scores[table], place[table]))[:NARROWED_TO]
         return [*best, *self._joining(best)]
 
     def _index(self) -> None:
-        for table in self._profile.tables:
+        for table in self.profile.tables:
             for column in table.columns:
                 for word in column.words:
                     self._named[stem(word)].setdefault(table, COLUMN)
             for word in table.words:
                 self._named[stem(word)][table] = NAMED
-        for key in self._profile.foreign_keys:
+        for column in self.profile.derived:
+            for word in column.words if column.measured else ():
+                self._named[stem(word)][column.table] = NAMED
+        for key in self.profile.foreign_keys:
             self._near[key.column.table].append(key.target.table)
             self._near[key.target.table].append(key.column.table)
 
@@ -95,19 +98,19 @@ class Narrowing(Generic[T]):
         return list(seen)[len(best) : len(best) + NARROWED_TO // 2]
 
     def _of(self, kept: frozenset[Table]) -> Profile:
-        tables = [table for table in self._profile.tables if table in kept]
+        tables = [table for table in self.profile.tables if table in kept]
         keys = [
             key
-            for key in self._profile.foreign_keys
+            for key in self.profile.foreign_keys
             if key.column.table in kept and key.target.table in kept
         ]
-        computed = [column for column in self._profile.derived if column.table in kept]
+        computed = [column for column in self.profile.derived if column.table in kept]
         index = {
             normal: there
-            for normal, held in self._profile.value_index.items()
+            for normal, held in self.profile.value_index.items()
             if (there := [each for each in held if each[0].table in kept])
         }
-        return Profile(tables, keys, index, computed)
+        return Profile(tables, keys, index, computed, self.profile.synonyms, self.profile.hidden)
 
 
 def _phrases(tokens: Sequence[Token]) -> Iterator[str]:

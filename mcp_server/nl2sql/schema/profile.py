@@ -5,7 +5,6 @@ that asks: a column that it may not read is not in the profile.
 """
 
 import time
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from mcp_server.nl2sql.schema.derived import derived
 from mcp_server.nl2sql.schema.inference import inferred
 from mcp_server.nl2sql.schema.legends import legend
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.schema.naming import take_names_apart
 from mcp_server.nl2sql.schema.sampling import reading, sample, take_values
 from mcp_server.nl2sql.words.tokens import identifier_words
 
@@ -30,9 +30,8 @@ CATALOG_SECONDS = 6.0
 TABLES_AT_ONCE = 500
 TABLES_MAX = 10_000
 
-_ENDINGS = ("id", "name", "type", "code", "date", "number", "no")
-
-SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
+SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast", "borealis_nl2sql")
+"""PostgreSQL's, and what `solved.py` and `semantics/keeping.py` keep in a database."""
 
 
 RELATIONS = """
@@ -106,7 +105,7 @@ def profile(conn: psycopg.Connection[Any], go_on: Callable[[], None] = lambda: N
         if time.monotonic() > ends:
             break
         sample(conn, table, rows, ends, go_on)
-    _take_names_apart(found)
+    take_names_apart(found)
     found.foreign_keys += inferred(found)
     index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
     for column in found.columns:
@@ -150,36 +149,6 @@ def _take_columns(
         column.distinct = int(distinct if distinct >= 0 else -distinct * table.rows)
         take_values(column, common or ())
         table.columns.append(column)
-
-
-def _take_names_apart(found: Profile) -> None:
-    """`petid` and `stuid` are two words where the first is, or begins, a word of a table."""
-    words = sorted({word for table in found.tables for word in table.words if len(word) > 2})
-    for column in found.columns:
-        if len(column.words) != 1:
-            continue
-        name = column.words[0]
-        initial = column.table.words[-1][:1] if column.table.words else ""
-        if column.primary and name.endswith("id") and len(name) <= 4:
-            column.words = (column.table.words[-1], "id")
-            continue
-        if name == f"{initial}name" and initial not in ("f", "l", "m"):
-            column.words = (column.table.words[-1], "name")
-            continue
-        for ending in _ENDINGS:
-            start = name.removesuffix(ending)
-            own = any(word.startswith(start) for word in column.table.words)
-            if start == name or len(start) < (2 if own else 3):
-                continue
-            after = words[bisect_left(words, start) :][:1]
-            whole = next(
-                (w for w in (*(w for w in after if w == start), *column.table.words, *after)
-                 if w.startswith(start)),
-                None,
-            )  # fmt: skip
-            if whole is not None:
-                column.words = (whole, ending)
-            break
 
 
 def _kind(category: str, output: str) -> tuple[Kind, str]:

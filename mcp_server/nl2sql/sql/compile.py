@@ -27,6 +27,7 @@ from mcp_server.nl2sql.sql.logical import (
     ShareOf,
     Whole,
 )
+from mcp_server.nl2sql.sql.metrics import expect_whole, settled
 
 PLACE = "place"
 """The place of a row in its group."""
@@ -69,10 +70,12 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
                 if not isinstance(each, ShareOf)
             )
         )
+    query = settled(query)
     tables = _tables(query)
     if not tables:
         raise NoJoinError("the question names no table")
     joined = Joined(graph, tables, query.via)
+    expect_whole(query, joined)
     select = joined.source()
     group = _group(query, joined)
     grouped = bool(group or query.periods)
@@ -101,7 +104,7 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
         select = select.order_by(order_of(order, joined, query))
     if periods and not query.order:
         select = select.order_by(*periods)
-    if query.limit is not None and query.ties and (grouped or not _repeats(query, joined)):
+    if query.limit is not None and query.ties and (grouped or _each_once(query, joined)):
         ties = exp.LimitOptions(rows=True, with_ties=True)
         count = exp.Literal.number(query.limit)
         select.set("limit", exp.Fetch(direction="FIRST", count=count, limit_options=ties))
@@ -229,8 +232,22 @@ def _multiplies(query: Query, joined: Joined) -> bool:
     return query.limit is None and _repeats(query, joined)
 
 
+def _each_once(query: Query, joined: Joined) -> bool:
+    """Whether rows with the same place in the order are different rows of what is ordered; of the
+    order's own column they have the same value.
+    """
+    if query.select and all(any(e.column is o.column for o in query.order) for e in query.select):
+        return False
+    ordered = {each.column.table for each in query.order if each.column is not None}
+    return not _repeats(query, joined) or (bool(ordered) and not _repeated(ordered, joined))
+
+
 def _repeats(query: Query, joined: Joined) -> bool:
     if any(each.aggregate for each in query.select):
         return False
-    shown = {each.column.table for each in query.select if each.column is not None}
-    return any(key.target.table in shown and key.column.table not in shown for key in joined.keys)
+    return _repeated({e.column.table for e in query.select if e.column is not None}, joined)
+
+
+def _repeated(tables: set[Table], joined: Joined) -> bool:
+    """Whether a join repeats rows of some tables: several of another refer to one."""
+    return any(k.target.table in tables and k.column.table not in tables for k in joined.keys)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.schema.model import Column, Made
+from mcp_server.nl2sql.schema.model import METRIC, Column, Made
+from mcp_server.nl2sql.semantics.expressions import placed
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "year": 31557600}
 SATURDAY, SUNDAY = 6, 7
@@ -13,6 +14,9 @@ OPERATORS: dict[str, type[exp.Binary]] = {"+": exp.Add, "-": exp.Sub, "*": exp.M
 
 def expression(made: Made, column: Callable[[Column], exp.Expr]) -> exp.Expr:
     """What a computed column is. column: gives the columns that it is made of."""
+    if made.how == METRIC:
+        by_name = {each.name: each for each in made.of}
+        return placed(made.unit, lambda name: column(by_name[name]), aggregate=True)
     first, last = made.of[0], made.of[-1]
     match made.how:
         case "days":

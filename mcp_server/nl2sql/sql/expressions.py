@@ -47,7 +47,7 @@ def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
     if output.column is None:
         return exp.Star()
     column = joined.column(output.column)
-    if output.aggregate is None:
+    if output.aggregate is None or output.aggregate == "metric":
         return column
     ordinal = output.aggregate in ("min", "max") and output.column.sorts_as_text
     if output.column.cast and not ordinal:

@@ -5,7 +5,8 @@ from typing import Literal, TypeAlias
 
 from mcp_server.nl2sql.schema.model import Column, Table
 
-Aggregate = Literal["count", "sum", "avg", "min", "max", "median", "stddev", "variance"]
+Aggregate = Literal["count", "sum", "avg", "min", "max", "median", "stddev", "variance", "metric"]
+"""`metric`: a column that aggregates by itself."""
 Operator = Literal["=", "<>", "<", "<=", ">", ">="]
 Scalar: TypeAlias = str | int | float | bool
 

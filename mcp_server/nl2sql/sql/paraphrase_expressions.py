@@ -149,6 +149,13 @@ class Phrases:
                 )
             case exp.Window():
                 return self._window(node, scope)
+            case exp.WithinGroup(this=exp.PercentileCont() as share, expression=exp.Order() as by):
+                what = listing(self.expression(e.this, scope) for e in by.expressions)
+                return (
+                    f"the median {what}"
+                    if share.name == "0.5"
+                    else (f"the value of {what} that a share of {share.name} is not above")
+                )
             case exp.Subquery() | exp.Select() | exp.SetOperation():
                 return f"({self._query(node, scope)})"
             case exp.Case():
@@ -213,10 +220,16 @@ class Phrases:
 
     def _window(self, node: exp.Window, scope: Visible) -> str:
         text = self.expression(node.this, scope)
+        frame, order = node.args.get("spec"), node.args.get("order")
+        if isinstance(node.this, exp.Lag):
+            text = f"that before it ({self.expression(node.this.this, scope)})"
+        elif isinstance(node.this, exp.Sum | exp.Avg | exp.Count) and order is not None:
+            before = frame.args.get("start") if frame is not None else None
+            rows = f"each row and the {before} before" if before is not None else "all rows so far"
+            text = f"{text} over {rows}"
         partition = node.args.get("partition_by") or []
         if partition:
             text += f" within each {listing(self.expression(p, scope) for p in partition)}"
-        order = node.args.get("order")
         if order is not None:
             text += f" by {self.order(order.expressions, scope)}"
         return text

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from mcp_server.nl2sql.words.related import RELATED
+
 SYNONYMS: tuple[frozenset[str], ...] = tuple(
     frozenset(group.split())
     for group in (
@@ -63,73 +65,6 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "organisation organization",
     )
 )
-
-RELATED: tuple[frozenset[str], ...] = tuple(
-    frozenset(group.split())
-    for group in (
-        # people and what they are to each other
-        "kid child youngster", "gender sex", "job occupation profession position role",
-        "customer client buyer shopper consumer patron", "employee staff worker personnel",
-        "manager boss supervisor", "teacher instructor professor lecturer tutor",
-        "student pupil learner", "doctor physician medic", "author writer novelist",
-        "singer vocalist musician", "actor performer", "player athlete sportsman competitor",
-        "coach trainer", "visitor guest tourist", "owner proprietor possessor",
-        "user member subscriber", "candidate nominee contender", "leader head chief president",
-        "pilot aviator", "director filmmaker", "spouse wife husband partner", "friend buddy",
-        "inhabitant resident person citizen population", "donor donator contributor",
-        # what they are called and where they live
-        "title name", "last family sur surname", "first given fore forename",
-        "id identifier identification", "phone telephone cellphone mobile cell",
-        "email mail", "zip postcode postal", "address addr residence",
-        "nationality citizenship country", "hometown home town place birthplace origin",
-        "birthday birth dob born birthdate", "language speak tongue", "religion faith",
-        "country nation", "state province", "city town municipality",
-        "location place venue site position", "area region zone district territory county",
-        "street road avenue", "apartment flat unit", "house home",
-        # organisations
-        "company firm business corporation enterprise", "shop store outlet retailer",
-        "department dept division section", "school college university", "team club squad side",
-        "organisation organization institution", "hospital clinic", "bank branch", "band group",
-        "airline carrier airways", "hotel inn lodge", "theatre theater", "museum gallery",
-        "stadium arena venue",
-        # things
-        "film movie picture", "song track tune", "album record", "book novel volume publication",
-        "magazine journal periodical", "paper article publication",
-        "photo picture image photograph",
-        "car vehicle auto automobile", "plane aircraft airplane aeroplane", "ship vessel boat",
-        "dog puppy canine", "pet animal", "goods product item merchandise article commodity",
-        "device gadget machine equipment", "software program application app",
-        "document file", "ticket pass", "weapon gun arm", "fuel gas petrol",
-        # what happens
-        "buy bought purchase order acquire", "begin start commence", "end finish stop conclude",
-        "enrol enroll enrolment enrollment register registration", "event occasion happening",
-        "match game", "competition contest tournament championship", "battle war fight combat",
-        "flight trip journey", "booking reservation reserve book", "lecture course class lesson",
-        "subject course", "exam test examination", "election vote poll", "review comment feedback",
-        "problem issue bug fault", "treatment therapy", "visit attend", "build construct built",
-        "found establish create founded established founding", "hire employ recruit",
-        "join joined", "leave left",
-        "loan borrow borrowed lend lent", "rent rented rental", "sell sold sale",
-        "release publish publication issue",
-        # measures
-        "salary pay wage income earning", "cost price fee charge expense", "budget fund funding",
-        "revenue sales turnover", "profit gain earning", "payment pay", "money cash amount",
-        "quantity amount number count qty", "amount amt", "number num no nbr",
-        "size capacity space",
-        "height tall stature", "weight mass heavy", "length long duration", "age old",
-        "speed velocity fast", "area surface size", "distance length", "date day time",
-        "rating rate score", "score point mark grade", "rank place position standing",
-        "percentage percent pct", "minimum min", "maximum max",
-        "average avg mean", "latitude lat", "longitude long lng", "temperature temp",
-        # kinds of descriptions
-        "kind type category genre sort class", "status state condition",
-        "description detail desc explanation", "code cd", "abbreviation abbr acronym",
-        "colour color", "maker manufacturer producer brand", "website site url web homepage",
-        "major discipline field specialty", "degree diploma", "floor story level storey",
-        "level grade", "share portion", "result outcome", "version release edition",
-    )
-)  # fmt: skip
-"""Words that may stand for each other, but mostly do not: a name that fits better goes before."""
 
 PEOPLE = frozenset(
     "person people customer client employee staff worker manager teacher instructor student doctor "  # noqa: SIM905
@@ -225,6 +160,24 @@ COMPARATIVES: dict[str, tuple[tuple[str, ...], str]] = {
     "cheaper": (("price", "cost"), "<"),
     "faster": (("speed", "horsepower"), ">"),
     "slower": (("speed", "horsepower"), "<"),
+}
+
+HOW = "how "
+MEASURED: dict[str, tuple[str, ...]] = {
+    # adjective behind `how`: what columns it may speak of, best first
+    "long": ("length", "duration", *SPANS),
+    "tall": ("height", "elevation", "altitude"),
+    "high": ("height", "elevation", "altitude"),
+    "big": ("size", "area", "population", "capacity"),
+    "large": ("size", "area", "population", "capacity"),
+    "heavy": ("weight", "mass"),
+    "deep": ("depth",),
+    "wide": ("width",),
+    "fast": ("speed", "horsepower"),
+    "expensive": ("price", "cost", "fee"),
+    "costly": ("price", "cost", "fee"),
+    "populous": ("population",),
+    "far": ("distance",),
 }
 
 POLITE = frozenset(
@@ -452,6 +405,20 @@ IDLE = frozenset(
     "taken owned born located".split()
 )
 """Words that limit nothing where they stand."""
+
+RELATING = frozenset(
+    "run runs running flow flows flowing go goes going pass passes passing cross crosses crossing "  # noqa: SIM905
+    "traverse traverses traversed lie lies lying sit sits stand stands stay stays staying reside "
+    "resides residing come comes coming located situated found based housed feature features "
+    "featured serve serves serving offer offers offering provide provides provided contain "
+    "contains containing belong belongs belonging affiliated associated attached assigned linked "
+    "enrolled registered attend attends attended attending appear appears appeared appearing "
+    "perform performs performed performing participate participates participating take takes "
+    "taking teach teaches taught publish published presented presenting written wrote write writes "
+    "play plays playing use uses using made make makes produce produces produced "
+    "live lives lived living connected assigned employ employs employed held hold holds".split()
+)
+"""Verbs that say no more of two things than that they belong together."""
 
 SEXES: dict[str, tuple[tuple[str, ...]]] = {
     "female": (("f", "woman"),),

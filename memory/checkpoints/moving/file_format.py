@@ -7,9 +7,9 @@ r"""A thread as a file: a format of our own, read and written as a stream.
               K, C, W  a page of chunks, checkpoints or writes, as a list of rows
               E  the end: how many frames there were, and the BLAKE2b-256 of all bytes before it
 
-A frame is compressed, and encrypted where the saver encrypts; then the end is authenticated, and so
-is everything before it. Numbers are big-endian; what is in a frame is msgpack. A release refuses a
-format with a higher number.
+A frame is compressed, and encrypted where the saver encrypts; then each is authenticated, and the
+end says what came before it. Numbers are big-endian; what is in a frame is msgpack. A release
+refuses a format with a higher number.
 """
 
 import json
@@ -20,14 +20,21 @@ from typing import Any, TypeVar
 import ormsgpack
 
 from memory.checkpoints.moving.pages import CheckpointRow, ChunkRow, Page, PageRow, WriteRow
+from memory.checkpoints.moving.sizes import (
+    MOST_FRAME_BYTES,
+    MOST_HEAD_BYTES,
+    MOST_VALUES_OF_A_FRAME,
+    MOST_VALUES_OF_A_HEAD,
+    MOST_VALUES_OF_A_VALUE,
+    StateSizes,
+)
 from memory.checkpoints.rows import read_head
+from memory.encoding.bounds import require_bounded
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec
-from memory.errors import AgentMemoryError, ThreadTransferError
+from memory.errors import AgentMemoryError, CorruptedCheckpointError, ThreadTransferError
 
 MAGIC = b"BRLTHRD\n"
 FORMAT = 1
-MOST_FRAME_BYTES = 256 << 20
-"""Sealed or not. Nothing larger is written, and no larger one is read or unpacked."""
 READ_BYTES = 1 << 20
 DIGEST_BYTES = 32
 HEADER, CHUNKS, CHECKPOINTS, WRITES, END = b"H", b"K", b"C", b"W", b"E"
@@ -36,8 +43,8 @@ _LETTERS: dict[type[PageRow], bytes] = {
     CheckpointRow: CHECKPOINTS,
     WriteRow: WRITES,
 }
-_UNTRUSTED_KINDS = frozenset({"pickle"})
-"""Of values: reading one runs what whoever wrote the file wants."""
+_KINDS = frozenset({"null", "bytes", "bytearray", "msgpack"})
+"""Of values: those that `BorealisSerializer` writes. Reading others may run what a file says."""
 
 T = TypeVar("T")
 Write = Callable[[bytes], object]
@@ -49,6 +56,7 @@ class FrameWriter:
 
     def __init__(self, codec: Codec, write: Write) -> None:
         self._codec, self._write = codec, write
+        self._sizes = StateSizes()
         self._digest = blake2b(digest_size=DIGEST_BYTES)
         self._frames = 0
 
@@ -59,6 +67,7 @@ class FrameWriter:
 
     def page(self, page: Page) -> None:
         """Write a page. Raises ThreadTransferError for one that is too large."""
+        self._sizes.pass_page(page)
         self._frame(_LETTERS[type(page[0])], [_as_list(row) for row in page])
 
     def end(self) -> None:
@@ -89,6 +98,7 @@ class FrameReader:
 
     def __init__(self, codec: Codec, read: Read) -> None:
         self._codec, self._read = codec, read
+        self._sizes = StateSizes()
         self._digest = blake2b(digest_size=DIGEST_BYTES)
         self._frames = 0
 
@@ -107,7 +117,10 @@ class FrameReader:
         thread_id = content.get("thread_id") if isinstance(content, dict) else None
         if letter != HEADER or not isinstance(thread_id, bytes):
             raise _damaged("it does not begin with a header")
-        return thread_id.decode("utf-8", "surrogatepass")
+        try:
+            return thread_id.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise _damaged("its thread has no id") from error
 
     def page(self) -> Page | None:
         """The next page; None after the last, when the file is whole and as it was written."""
@@ -127,6 +140,7 @@ class FrameReader:
         if letter not in makers or not isinstance(content, list) or not content:
             raise _damaged(f"frame {self._frames} is of no known kind")
         page: Any = [makers[letter](row) for row in content]
+        self._sizes.pass_page(page)
         for row in page if letter == CHECKPOINTS else ():
             self._require_head(row)
         return page  # type: ignore[no-any-return]
@@ -150,6 +164,7 @@ class FrameReader:
         self._frames += 1
         try:
             plain = self._codec.open_of_others(sealed, MOST_FRAME_BYTES)
+            require_bounded(plain, MOST_VALUES_OF_A_FRAME)
             return head[:1], ormsgpack.unpackb(plain)
         except (AgentMemoryError, ValueError) as error:
             raise _damaged(f"frame {self._frames}: {error}") from error
@@ -205,15 +220,19 @@ def _checkpoint(row: Any) -> CheckpointRow:
     ns, checkpoint_id, parent_id, run_id, metadata, exact, packed, refs = fields
     _require_text(ns, run_id or "", metadata)
     _require_ids(checkpoint_id, *([] if parent_id is None else [parent_id]))
+    if len(metadata) > MOST_HEAD_BYTES:
+        raise _damaged(f"the metadata of a checkpoint has {len(metadata):,} characters")
     head = _unpacked(packed)
     rest, own, entries = _fields(head, list, (list, type(None)), list)
-    _require_value(*_fields(rest, str, bytes))
-    if own is not None:
-        _require_value(*_fields(own, str, bytes))
+    for kind, data in [_fields(each, str, bytes) for each in (rest, own) if each is not None]:
+        if len(data) > MOST_HEAD_BYTES:
+            raise _damaged(f"a checkpoint has {len(data):,} bytes beside its values")
+        _require_value(kind, data, MOST_VALUES_OF_A_HEAD)
     count = 0
     for entry in entries:
-        _, kind, _, pieces, _ = _fields(entry, str, str, bytes, int, bytes)
-        _require_value(kind, b"")
+        _, kind, prefix, pieces, tail = _fields(entry, str, str, bytes, int, bytes)
+        # What chunks hold is bounded by its length: where a value in them ends is not known here.
+        _require_value(kind, b"" if pieces else prefix + tail, MOST_VALUES_OF_A_VALUE)
         if pieces < 0:
             raise _damaged("a checkpoint has fewer than no chunks")
         count += pieces
@@ -230,7 +249,7 @@ def _write(row: Any) -> WriteRow:
         raise _damaged("a write has no index")
     content = _unpacked(packed)
     _, kind, data, _ = _fields(content, str, str, bytes, str)
-    _require_value(kind, data)
+    _require_value(kind, data, MOST_VALUES_OF_A_VALUE)
     return WriteRow(ns, checkpoint_id, task_id, index, content)
 
 
@@ -247,8 +266,9 @@ def _fields(row: Any, *types: type | tuple[type, ...]) -> Sequence[Any]:
 
 def _unpacked(packed: bytes) -> Any:
     try:
+        require_bounded(packed, MOST_VALUES_OF_A_HEAD)
         return ormsgpack.unpackb(packed, option=ormsgpack.OPT_NON_STR_KEYS)
-    except ValueError as error:
+    except (CorruptedCheckpointError, ValueError) as error:
         raise _damaged(f"a row cannot be read: {error}") from error
 
 
@@ -269,14 +289,19 @@ def _require_ids(*ids: bytes) -> None:
             raise _damaged("an id is no text") from error
 
 
-def _require_value(kind: str, data: bytes) -> None:
-    if kind in _UNTRUSTED_KINDS:
+def _require_value(kind: str, data: bytes, most: int) -> None:
+    """Raise for a value that runs code, or takes too much, when it is read. data: b"" in chunks."""
+    if kind not in _KINDS:
         raise ThreadTransferError(
-            f"the file holds a value as {kind}, which runs code when it is read; copy the thread "
-            "from the database itself"
+            f"the file holds a value as {kind[:40]!r}, which may run code when it is read; copy "
+            "the thread from the database itself"
         )
-    if not isinstance(data, bytes):
-        raise _damaged("a value has no bytes")
+    if kind != "msgpack" or not data:
+        return
+    try:
+        require_bounded(data, most)
+    except CorruptedCheckpointError as error:
+        raise _damaged(str(error)) from error
 
 
 def _packed_text(text: str) -> bytes:

@@ -20,6 +20,7 @@ from memory.database.driver import DriverOwner
 from memory.database.scope import Scope
 from memory.database.steps import Plan
 from memory.encoding.codec import Codec
+from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError, ThreadTransferError
 from memory.extras import DISTRIBUTION
 
@@ -99,8 +100,10 @@ class Moving(DriverOwner):
 
         thread_id: another one than it had. The file may come from anybody: what is damaged or
         altered is refused, and values are read by the same strict rules as all others. One that is
-        encrypted needs a saver with its key.
+        encrypted needs a saver with its key. Raises ConfigurationError for a saver with another
+        serializer than `BorealisSerializer`: of others nobody knows what a file can have them run.
         """
+        self._require_strict()
         with _to_read(file) as of, _as_refused():
             frames = FrameReader(self._codec, of.read)
             found = frames.begin()
@@ -119,6 +122,7 @@ class Moving(DriverOwner):
         self, file: ThreadFile, *, thread_id: str | None = None
     ) -> MovedThread:
         """`import_thread`, asynchronously."""
+        self._require_strict()
         with _to_read(file) as of, _as_refused():
             frames = FrameReader(self._codec, of.read)
             found = await asyncio.to_thread(frames.begin)
@@ -151,6 +155,14 @@ class Moving(DriverOwner):
                 "as they are, so both need the same serializer"
             )
 
+    def _require_strict(self) -> None:
+        serde = self._codec.serde
+        if not isinstance(serde, BorealisSerializer):
+            raise ConfigurationError(
+                f"this saver reads values by a {type(serde).__name__}, which may run code that a "
+                "file names; import it with a BorealisSerializer, which is the default"
+            )
+
     def _export(self, thread_id: str, file: BinaryIO) -> Plan[MovedThread]:
         yield from self._prepared(thread_id)
         reader, count = ThreadReader(self._scope, self._codec, thread_id), Count()
@@ -173,7 +185,7 @@ class _Arriving:
 
     def begin(self) -> Plan[None]:
         """Make room for it."""
-        yield from self._target._ready()
+        yield from self._target._prepared(self._thread_id)
         yield from self._writer.begin()
 
     def add(self, page: Page) -> Plan[None]:

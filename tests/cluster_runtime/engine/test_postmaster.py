@@ -94,7 +94,8 @@ def test_orphans_are_found_by_their_data_directory_and_ended(
     pid = stopped.pid
     assert end_orphans(engine_dir / "elsewhere") == []
     assert stopped.running
-    assert pid in end_orphans(engine_dir)
+    (engine_dir / "link").symlink_to(engine_dir)
+    assert pid in end_orphans(engine_dir / "link")
     assert not stopped.running
 
 

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,25 @@ async def test_an_asynchronous_runtime_attaches_too(runtime: Runtime, state_dir:
             assert await (await conn.execute("select 1")).fetchone() == (1,)
         await other.warm()
     assert len(runtime.describe_db_clusters()) == 3
+
+
+def test_a_copy_of_a_directory_in_use_has_a_host_of_its_own(
+    runtime: Runtime, state_dir: Path
+) -> None:
+    cluster = runtime.create_db_cluster("original")
+    copy, began = state_dir.with_name("copied"), datetime.now(UTC)
+    shutil.copytree(state_dir, copy, ignore=shutil.ignore_patterns("*.sock", "run"))
+    with Runtime.open(copy, warm_pool_size=0) as copied:
+        assert copied.describe_host().state_directory == str(copy)
+        with cluster.connect() as conn:  # no process of its is taken for the copy's
+            started = conn.execute("select pg_postmaster_start_time() < %s", [began]).fetchone()
+        assert started == (True,)
+        copied.delete_db_cluster("original", skip_final_snapshot=True)
+    cluster.connect().close()
+    with Runtime.open(state_dir) as attached:
+        assert [each.db_cluster_identifier for each in attached.describe_db_clusters()] == [
+            "original"
+        ]
 
 
 async def test_a_call_that_its_caller_gives_up_is_cancelled_in_the_host(

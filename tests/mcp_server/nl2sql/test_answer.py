@@ -35,6 +35,9 @@ class Scripted:
     assumptions: Sequence[str] = ()
     unused: Sequence[str] = ()
     links: Sequence[Any] = ()
+    follows: bool = False
+    corrects: bool = False
+    about_schema: bool = False
 
     def translate(
         self, question: str, evidence: str | None = None, explain: bool = False

@@ -21,7 +21,7 @@ TRANSLATOR = sorted(
     path
     for path in PACKAGE.rglob("*.py")
     if re.match(
-        r"words/(lexicon|places|dates|tokens|trigrams|ways)|schema/|translator"
+        r"words/(lexicon|related|places|dates|tokens|trigrams|ways)|schema/|translator"
         r"|sql/(compile|conditions|expressions|joined|logical)"
         r"|linking/|grammar/|choosing/",
         str(path.relative_to(PACKAGE)),

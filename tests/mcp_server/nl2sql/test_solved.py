@@ -21,6 +21,7 @@ class Declines:
     sql, confidence, reason = None, 0.0, "no reading fits"
     candidates: tuple[Any, ...] = ()
     assumptions = unused = links = candidates
+    follows = corrects = about_schema = False
 
     def translate(self, question: str, evidence: str | None = None, explain: bool = False) -> Any:
         return self

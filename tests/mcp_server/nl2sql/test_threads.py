@@ -113,3 +113,23 @@ def test_one_slow_question_does_not_hold_up_another(
     leave.set()
     thread.join()
     translator.close()
+
+
+def test_a_question_whose_connection_opens_while_the_translator_is_closed_is_ended(
+    shop: str,
+) -> None:
+    closings: list[None] = []
+
+    def dsn() -> str:
+        if not closings:
+            closings.append(None)
+            translator.close()
+        return shop
+
+    translator = Translator(dsn)
+
+    with pytest.raises(pg.QueryCanceled):
+        translator.translate("How many customers are there?")
+
+    assert translator.translate("How many customers are there?").sql is not None
+    translator.close()

@@ -23,12 +23,22 @@ from memory.checkpoints.rows import Key
 Gathered = Gathering[str]
 
 
-def put(name: str, *, company: bool = True, thread: str = "t") -> Entry[str]:
-    return Entry(Key(thread, "", name), f"put {name}", is_put=True, has_company=company)
+def put(name: str, *, on: str | None = None, company: bool = True, thread: str = "t") -> Entry[str]:
+    stands_on = () if on is None else (Key(thread, "", on),)
+    return Entry(Key(thread, "", name), f"put {name}", True, company, stands_on)
 
 
 def writes(name: str, *, company: bool = True, thread: str = "t") -> Entry[str]:
-    return Entry(Key(thread, "", name), f"writes on {name}", is_put=False, has_company=company)
+    key = Key(thread, "", name)
+    return Entry(key, f"writes on {name}", False, company, (key,))
+
+
+def ahead(gathering: Gathered, thread: str | None, ns: str | None) -> Any:
+    """What a reader who comes now does first; None: it reads."""
+    for entry in gathering.handed_in(thread, ns):
+        if (step := gathering.before_reading(entry)) is not None:
+            return step
+    return None
 
 
 def contents(step: Any) -> list[str]:
@@ -146,16 +156,16 @@ def test_a_reader_has_stored_first_what_was_put_before() -> None:
     gathering = Gathered()
     first, second = put("a"), writes("a")
     gathering.add(first)
-    assert gathering.before_reading("other", "") is None
-    assert gathering.before_reading("t", "a subgraph's") is None  # it has not returned yet
+    assert ahead(gathering, "other", "") is None
+    assert ahead(gathering, "t", "a subgraph's") is None  # it has not returned yet
     gathering.add(second)
-    step = gathering.before_reading("t", "a subgraph's")
+    step = ahead(gathering, "t", "a subgraph's")
     assert contents(step) == ["put a", "writes on a"]
     assert isinstance(step, Send)
-    assert gathering.before_reading("t", "") == Wait(step.batch.ended, None)
+    assert ahead(gathering, "t", "") == Wait(step.batch.ended, None)
     gathering.ended(step.batch, [None, None])
-    assert gathering.before_reading("t", "") is None
-    assert gathering.before_reading(None, None) is None
+    assert ahead(gathering, "t", "") is None
+    assert ahead(gathering, None, None) is None
 
 
 def test_what_somebody_stopped_sending_is_sent_by_another_with_what_came_since() -> None:
@@ -177,70 +187,265 @@ def test_a_call_that_was_stopped_while_it_waited_leaves_nothing_behind() -> None
     first = put("a")
     gathering.add(first)
     gathering.withdraw(first)
-    assert gathering.before_reading(None, None) is None
+    assert ahead(gathering, None, None) is None
     second = put("b", company=False)
     gathering.add(second)
     assert contents(gathering.next(second)) == ["put b"]
 
 
+def test_what_stands_on_a_checkpoint_that_was_not_stored_is_not_stored_either() -> None:
+    gathering = Gathered()
+    first, second = put("a"), writes("a", company=False)
+    gathering.add(first)
+    gathering.add(second)
+    sent = gathering.next(second)
+    assert isinstance(sent, Send)
+    meanwhile, of_it = put("b", on="a"), writes("b")
+    gathering.add(meanwhile)
+    gathering.add(of_it)
+    assert gathering.next(meanwhile) == Done(None)
+    other = writes("z", company=False)
+    gathering.add(other)
+    error = ValueError("lost")
+    gathering.ended(sent.batch, [error, error])
+    assert gathering.next(of_it) == gathering.next(meanwhile) == Done(error)
+    later = put("c", on="b", company=False)
+    gathering.add(later)
+    assert gathering.next(later) == Done(error)
+    assert contents(gathering.next(other)) == ["writes on z"]
+
+
+def test_a_checkpoint_that_is_there_after_all_is_stood_on() -> None:
+    gathering = Gathered()
+    first = put("a", company=False)
+    gathering.add(first)
+    sent = gathering.next(first)
+    assert isinstance(sent, Send)
+    gathering.ended(sent.batch, [ValueError("the answer was lost")])
+    assert gathering.loss(first.key) is not None
+    gathering.found(first.key)
+    second = put("b", on="a", company=False)
+    gathering.add(second)
+    assert contents(gathering.next(second)) == ["put b"]
+
+
+def test_a_reader_waits_for_what_was_there_when_it_came_and_for_nothing_since() -> None:
+    gathering = Gathered()
+    first = writes("a", company=False)
+    gathering.add(first)
+    (seen,) = gathering.handed_in(None, None)
+    sent = gathering.before_reading(seen)
+    assert isinstance(sent, Send)
+    for number in range(3):
+        gathering.add(writes(f"since {number}", thread=f"{number}"))
+        gathering.add(writes(f"since {number}"))
+        assert gathering.before_reading(seen) == Wait(sent.batch.ended, None)
+    gathering.ended(sent.batch, [None])
+    assert gathering.before_reading(seen) is None
+
+
+def test_what_a_stopped_call_leaves_is_sent_by_it_or_failed_and_never_waits_for_nobody() -> None:
+    for given_up in (False, True):
+        gathering = Gathered()
+        first, second = put("a"), writes("a")
+        gathering.add(first)
+        gathering.add(second)
+        assert gathering.next(first) == Done(None)
+        assert gathering.rest("t") is None  # its writes' call will send it
+        gathering.withdraw(first)
+        gathering.withdraw(second)
+        error = ValueError("stopped")
+        if given_up:
+            gathering.give_up("t", error)
+            assert gathering.loss(first.key) is error
+        else:
+            rest = gathering.rest("t")
+            assert contents(rest) == ["put a"]
+            assert isinstance(rest, Send)
+            gathering.ended(rest.batch, [None])
+            assert gathering.loss(first.key) is None
+        assert gathering.handed_in(None, None) == []
+
+
+def test_a_reader_that_is_stopped_leaves_its_batch_to_its_calls_or_to_whoever_comes_last() -> None:
+    gathering = Gathered()
+    first, second = put("a"), writes("a")
+    gathering.add(first)
+    gathering.add(second)
+    (seen, _) = gathering.handed_in("t", "")
+    sent = gathering.before_reading(seen)
+    assert isinstance(sent, Send)
+    gathering.withdraw(second)  # while the reader sends it
+    assert gathering.rest("t") is None
+    gathering.abandoned(sent.batch)
+    assert sent.batch.ended.cancelled() is False
+    assert contents(gathering.rest("t")) == ["put a"]
+
+
+def test_nobody_who_stops_waiting_can_end_the_wait_of_others() -> None:
+    gathering = Gathered()
+    first = put("a", company=False)
+    gathering.add(first)
+    sent = gathering.next(first)
+    assert isinstance(sent, Send)
+    assert not sent.batch.ended.cancel()
+    assert not first.wake.cancel()
+    gathering.ended(sent.batch, [None])
+
+
+class World:
+    """Runs as LangGraph makes them on two threads, readers, and a database that may refuse.
+
+    flying: what is being sent, with the call that sends it; None: a reader, or who left last.
+    """
+
+    def __init__(self, draw: Any) -> None:
+        self.draw, self.gathering = draw, Gathered()
+        self.waiting: list[Entry[str]] = []
+        self.flying: list[tuple[Send[str], Entry[str] | None]] = []
+        self.stored: dict[str, list[Entry[str]]] = {"t": [], "o": []}
+        self.latest: dict[str, Entry[str]] = {}
+        self.brought: list[Entry[str]] = []
+        self.stopped: set[Entry[str] | None] = set()
+        self.failed: set[Entry[str] | None] = set()
+
+    def bring(self, entry: Entry[str]) -> None:
+        self.brought.append(entry)
+        self.waiting.append(entry)
+        self.gathering.add(entry)
+
+    def put(self, thread: str) -> None:
+        """A run's next checkpoint; after an error, a new run goes on from what is there."""
+        before = self.latest.get(thread)
+        if before in self.waiting:
+            return
+        if before in self.failed or before in self.stopped:
+            there = [entry for entry in self.stored[thread] if entry.is_put]
+            before = there[-1] if there else None
+        on = None if before is None else before.key.checkpoint_id
+        entry = put(str(len(self.brought)), on=on, company=self.draw(st.booleans()), thread=thread)
+        self.latest[thread] = entry
+        self.bring(entry)
+
+    def writes(self, thread: str) -> None:
+        if thread in self.latest:
+            name = self.latest[thread].key.checkpoint_id or ""
+            self.bring(writes(name, company=self.draw(st.booleans()), thread=thread))
+
+    def send(self, step: Any, sender: Entry[str] | None) -> None:
+        assert isinstance(step, Send)
+        thread = step.batch.thread_id
+        assert all(other.batch.thread_id != thread for other, _ in self.flying)
+        self.flying.append((step, sender))
+
+    def look(self, entry: Entry[str]) -> None:
+        match self.gathering.next(entry):
+            case Done(error):
+                if not entry.returned:
+                    assert (entry in self.stored[entry.key.thread_id]) == (error is None)
+                if error is not None:  # a put that had returned is told by the writes on it
+                    self.failed |= {e for e in self.brought if e.error is error}
+                self.leave(entry)
+            case Send() as sent:
+                self.send(sent, entry)
+
+    def read(self, thread: str) -> None:
+        for entry in self.gathering.handed_in(thread, None):
+            step = self.gathering.before_reading(entry)
+            if isinstance(step, Send):
+                self.send(step, None)
+
+    def leave(self, entry: Entry[str] | None, thread: str = "") -> None:
+        if entry is not None:
+            thread = entry.key.thread_id
+            self.waiting.remove(entry)
+            self.gathering.withdraw(entry)
+        if self.draw(st.booleans()):
+            if (rest := self.gathering.rest(thread)) is not None:
+                self.send(rest, None)
+        else:
+            self.gathering.give_up(thread, ValueError("stopped for good"))
+
+    def stop(self, entry: Entry[str]) -> None:
+        """The call is cancelled, wherever it is."""
+        self.stopped.add(entry)
+        for sent, sender in [*self.flying]:
+            if sender is entry:
+                self.flying.remove((sent, sender))
+                self.gathering.abandoned(sent.batch)
+        self.leave(entry)
+
+    def land(self, number: int, *, well: bool = False) -> None:
+        """The database answers: each call by itself may be refused, and nothing after a put."""
+        sent, sender = self.flying.pop(number)
+        errors: list[Exception | None] = []
+        lost: Exception | None = None
+        for entry in sent.batch.entries:
+            refused = lost or (
+                None if well or self.draw(st.integers(0, 3)) else ValueError(entry.content)
+            )
+            lost = refused if entry.is_put else lost
+            errors.append(refused)
+            if refused is None:
+                self.stored[sent.batch.thread_id].append(entry)
+        self.gathering.ended(sent.batch, errors)
+        if sender is None:
+            self.leave(None, sent.batch.thread_id)
+
+    def stop_reader(self) -> None:
+        for each in [each for each in self.flying if each[1] is None][:1]:
+            self.flying.remove(each)
+            self.gathering.abandoned(each[0].batch)
+            self.leave(None, each[0].batch.thread_id)
+
+
 @given(st.data())
-def test_whatever_happens_in_whatever_order_nothing_is_lost_or_overtakes(
+def test_whatever_happens_in_whatever_order_nothing_is_lost_in_silence_or_overtakes(
     data: st.DataObject,
 ) -> None:
-    """A run as LangGraph makes it, on two threads: each put after the one before has returned."""
-    gathering = Gathered()
-    waiting: list[Entry[str]] = []
-    flying: list[Send[str]] = []
-    stored: dict[str, list[str]] = {"t": [], "o": []}
-    next_put = {"t": 0, "o": 0}
-    latest: dict[str, Entry[str]] = {}
-
-    def look(entry: Entry[str]) -> None:
-        match gathering.next(entry):
-            case Done():
-                waiting.remove(entry)
-                if not entry.returned:
-                    assert entry.content in stored[entry.key.thread_id]
-            case Send() as sent:
-                assert all(other.batch.thread_id != sent.batch.thread_id for other in flying)
-                flying.append(sent)
-
+    """Calls are stopped, readers too, and the database refuses what it likes."""
+    world = World(data.draw)
+    often, seldom = (
+        ["put", "writes", "look", "look", "time", "land"],
+        ["stop", "read", "stop reader"],
+    )
     for _ in range(data.draw(st.integers(1, 60))):
-        thread = data.draw(st.sampled_from(["t", "o"]))
-        match data.draw(st.sampled_from(["put", "writes", "look", "time", "land", "stop"])):
-            case "put" if thread not in latest or latest[thread] not in waiting:
-                entry = put(str(next_put[thread]), company=data.draw(st.booleans()), thread=thread)
-                next_put[thread] += 1
-                latest[thread] = entry
-                waiting.append(entry)
-                gathering.add(entry)
-            case "writes" if thread in latest:
-                name = latest[thread].key.checkpoint_id or ""
-                entry = writes(name, company=data.draw(st.booleans()), thread=thread)
-                waiting.append(entry)
-                gathering.add(entry)
-            case "look" if waiting:
-                look(data.draw(st.sampled_from(waiting)))
-            case "time" if waiting:
-                gathering.waited(data.draw(st.sampled_from(waiting)))
-            case "land" if flying:
-                batch = flying.pop(data.draw(st.integers(0, len(flying) - 1))).batch
-                stored[batch.thread_id] += [entry.content for entry in batch.entries]
-                gathering.ended(batch, [None] * len(batch.entries))
-            case "stop" if flying:
-                gathering.abandoned(flying.pop(data.draw(st.integers(0, len(flying) - 1))).batch)
-    while waiting or flying:
-        for sent in [*flying]:
-            flying.remove(sent)
-            stored[sent.batch.thread_id] += [entry.content for entry in sent.batch.entries]
-            gathering.ended(sent.batch, [None] * len(sent.batch.entries))
-        for entry in [*waiting]:
-            gathering.waited(entry)
-            look(entry)
-    for thread, count in next_put.items():
-        puts = [content for content in stored[thread] if content.startswith("put")]
-        assert puts == [f"put {number}" for number in range(count)]
-    assert gathering.before_reading(None, None) is None
+        thread = data.draw(st.sampled_from(["t", "t", "t", "o"]))
+        match data.draw(st.sampled_from([*often, *often, *seldom])):
+            case "put":
+                world.put(thread)
+            case "writes":
+                world.writes(thread)
+            case "look" if world.waiting:
+                entry = data.draw(st.sampled_from(world.waiting))
+                if all(sender is not entry for _, sender in world.flying):
+                    world.look(entry)
+            case "time" if world.waiting:
+                world.gathering.waited(data.draw(st.sampled_from(world.waiting)))
+            case "land" if world.flying:
+                world.land(data.draw(st.integers(0, len(world.flying) - 1)))
+            case "stop" if world.waiting:
+                world.stop(data.draw(st.sampled_from(world.waiting)))
+            case "read":
+                world.read(thread)
+            case "stop reader":
+                world.stop_reader()
+    while world.waiting or world.flying:
+        while world.flying:
+            world.land(0, well=True)
+        for entry in [*world.waiting]:
+            world.gathering.waited(entry)
+            world.look(entry)
+    # Nothing waits for a call that nobody makes, and no call was left without an answer.
+    assert world.gathering.handed_in(None, None) == []
+    for entry in world.brought:
+        assert entry.finished or entry in world.stopped
+    for entries in world.stored.values():
+        there: set[Key] = set()
+        for entry in entries:
+            if entry.is_put:  # no checkpoint without its parent, which came first
+                assert there.issuperset(entry.stands_on)
+                there.add(entry.key)
 
 
 RUN: Any = {"configurable": {"thread_id": "t", "__pregel_runtime": object()}}

@@ -332,7 +332,6 @@ def forged(saver: BorealisSaver, pages: list[tuple[bytes, Any]]) -> bytes:
 
 
 ID = b"\x01" + bytes(16)
-UNKNOWN = b"\x93\x92\xa1?\xc4\x00\xc0\x90"
 ROWS: list[tuple[str, bytes, Any]] = [
     ("no known kind", b"X", [[1]]),
     ("no known kind", b"K", []),
@@ -342,15 +341,20 @@ ROWS: list[tuple[str, bytes, Any]] = [
     ("other fields", b"W", [["", ID, ID, True, b"\x90"]]),
     ("no index", b"W", [["", ID, ID, 2**40, b"\x94\xa1c\xa4null\xc4\x00\xa0"]]),
     ("other fields", b"W", [["", ID, ID, 1, b"\x90"]]),
-    ("cannot be read", b"W", [["", ID, ID, 1, b"\xc1"]]),
+    ("no known format", b"W", [["", ID, ID, 1, b"\xc1"]]),
     ("no id", b"W", [["", b"", ID, 1, b"\x94\xa1c\xa4null\xc4\x00\xa0"]]),
     ("NUL", b"W", [["\0", ID, ID, 1, b"\x94\xa1c\xa4null\xc4\x00\xa0"]]),
-    ("runs code", b"W", [["", ID, ID, 1, b"\x94\xa1c\xa6pickle\xc4\x00\xa0"]]),
+    ("may run code", b"W", [["", ID, ID, 1, b"\x94\xa1c\xa6pickle\xc4\x00\xa0"]]),
     ("other fields", b"C", [["", ID, None, None, "{}", True, b"\x90", b""]]),
+    (
+        "may run code",
+        b"C",
+        [["", ID, None, None, "{}", True, b"\x93\x92\xa1?\xc4\x00\xc0\x90", b""]],
+    ),
     (
         "cannot be read",
         b"C",
-        [["", ID, None, None, "{}", True, b"\x93\x92\xa1?\xc4\x00\xc0\x90", b""]],
+        [["", ID, None, None, "{}", True, b"\x93\x92\xa4null\xc4\x00\xc0\x90", b""]],
     ),
     (
         "does not match",

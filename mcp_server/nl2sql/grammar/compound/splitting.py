@@ -81,14 +81,12 @@ def _average_number(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[
 def _spread(
     how: Literal["/", ","], left: Sequence[Token], right: Sequence[Token]
 ) -> Iterator[Halves]:
-    """What ends the second half may be said of both: `A to B in Paris`."""
+    """What ends the second half is said of both: `A to B in Paris`."""
     ends = _unended(right)
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`
         yield Halves(how, _asked([*left, *ends[1:]]), _asked(ends))
-    tail = _tail(ends)
-    if tail and not PLACES & {token.lemma for token in left}:
-        yield Halves(how, _asked([*left, *tail]), _asked(ends))
-    yield Halves(how, _asked(left), _asked(ends))
+    tail = () if PLACES & {token.lemma for token in left} else _tail(ends)
+    yield Halves(how, _asked([*left, *tail]), _asked(ends))
 
 
 def _tail(tokens: Sequence[Token]) -> Sequence[Token]:
@@ -102,7 +100,8 @@ def _tail(tokens: Sequence[Token]) -> Sequence[Token]:
 
 def _unended(tokens: Sequence[Token]) -> Sequence[Token]:
     ended = bool(tokens) and tokens[-1].mark is Mark.PUNCTUATION
-    return tokens[:-1] if ended else tokens
+    tokens = tokens[:-1] if ended else tokens
+    return tokens[:-1] if tokens and tokens[-1].lemma == "overall" else tokens
 
 
 def _asked(half: Sequence[Token]) -> tuple[Token, ...]:

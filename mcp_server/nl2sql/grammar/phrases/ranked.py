@@ -58,6 +58,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Total,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, aggregate_of, phrase
+from mcp_server.nl2sql.grammar.symbols import SURE
 from mcp_server.nl2sql.sql.logical import Aggregate
 
 COUNTED_MOST = NUMBER("k").maybe + MOST("s") + NUMBER("m").maybe
@@ -168,7 +169,7 @@ def _top(f: Found) -> Sequence[Node] | None:
 
 @phrase(
     MOST("s") + NUMBER("k").maybe + TAB("t") + BY + HOW_MANY("n").maybe
-    + AGGREGATE("a").maybe + OF.maybe + NAME("x"), 0.25,
+    + AGGREGATE("a").maybe + OF.maybe + (TAB + before(COL)).maybe + NAME("x"), 0.25,
 )  # fmt: skip
 def _top_by(f: Found) -> Sequence[Node] | None:
     """The top 3 branches by number of members."""
@@ -177,6 +178,18 @@ def _top_by(f: Found) -> Sequence[Node] | None:
         return None
     rank = Rank(cue.descending, f.place("x"), f.at("k"), _aggregate(f))
     return [Entity(f.place("t"), owner=True), rank]
+
+
+@phrase(
+    (OF | FOR).maybe + MOST("s") + NUMBER("k").maybe + TAB("t").maybe + (BY | IN) + COL("x"), 0.25,
+)  # fmt: skip
+def _largest_by(f: Found) -> Sequence[Node] | None:
+    """The largest branch by turnover; the branch that is largest in turnover."""
+    cue, ref = f.cue("s"), f.symbols[f.place("x")].ref
+    if not cue.hints or ref is None or not any(c.counts for c, s in ref.columns if s >= SURE):
+        return None
+    entity: list[Node] = [Entity(f.place("t"), owner=True)] if f.has("t") else []
+    return [*entity, Rank(cue.descending, f.place("x"), f.at("k"))]
 
 
 @phrase(

@@ -19,7 +19,6 @@ from cluster_runtime.engine.system.os_users import (
     OsUsers,
     end_processes_of,
     is_mapped,
-    numbers_below,
 )
 from cluster_runtime.errors import EngineError
 
@@ -83,7 +82,7 @@ def test_a_cluster_keeps_its_number_and_a_second_host_knows_it(
     assert given.uid in DEFAULT_RANGE.users
     assert users.of(cluster) == given == OsUsers.open(engine_dir, user).of(cluster)
     assert users.of(cluster_in(engine_dir, "b")).uid != given.uid
-    assert numbers_below(engine_dir) == {given.uid, users.of(engine_dir / "b").uid}
+    assert users.numbers_below(engine_dir) == {given.uid, users.of(engine_dir / "b").uid}
 
 
 @only_as_root
@@ -213,6 +212,18 @@ def test_all_processes_of_a_number_are_ended_and_no_other(users: OsUsers, engine
     assert stays.poll() is None
     stays.kill()
     stays.wait()
+
+
+@only_as_root
+def test_what_a_copy_names_is_not_its_own(users: OsUsers, engine_dir: Path) -> None:
+    """Nor is what a cluster's server wrote there: a host ends all processes of these numbers."""
+    (engine_dir / "first").mkdir(mode=0o711)
+    given = users.of(cluster_in(engine_dir / "first", "a"))
+    shutil.copytree(engine_dir / "first", engine_dir / "second")
+    lying = cluster_in(engine_dir / "second", "b")
+    (lying / NUMBER_FILE).write_text("0\n")
+    assert users.numbers_below(engine_dir / "first") == {given.uid}
+    assert users.numbers_below(engine_dir / "second") == frozenset()
 
 
 def test_a_host_that_is_not_root_gives_none(engine_dir: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from langchain_core.language_models import FakeListChatModel, FakeMessagesListChatModel
 from langchain_core.messages import AIMessage
 
+import mcp_server.nl2sql.translator as translating
 from mcp_server.nl2sql.asker import Asker
 from mcp_server.nl2sql.database.digest import digest
 from mcp_server.nl2sql.errors import (
@@ -67,6 +69,9 @@ class ScriptedTranslation:
     assumptions: Sequence[str] = ()
     unused: Sequence[str] = ()
     links: Sequence[Any] = ()
+    follows: bool = False
+    corrects: bool = False
+    about_schema: bool = False
 
 
 @dataclass
@@ -753,3 +758,39 @@ def test_no_two_prompts_of_one_question_are_alike() -> None:
     tables = (PromptTable("t", (column("a"),)), PromptTable("u", (column("b"),)))
     request = Request("q", PromptSchema("db", tables), examples=known, drafts=("select 2",))
     assert len(set(conversations(request, 6))) == 6
+
+
+async def test_what_the_paths_found_is_compared_outside_the_event_loop(shop: str) -> None:
+    threads: set[int] = set()
+
+    class Watched(ScriptedTranslation):
+        def __getattribute__(self, name: str) -> Any:
+            threads.add(threading.get_ident())
+            return super().__getattribute__(name)
+
+    asking = asker(shop, ScriptedModel([sql(BY_CITY)]), ScriptedTranslator(Watched(BY_CITY)))
+    answer = await asking.aask(QUESTION)
+
+    assert answer.agreement
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_a_question_looks_once_whether_the_schema_has_changed(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []
+    version = translating._schema_version
+
+    def counted() -> Any:
+        looks.append(None)
+        return version()
+
+    monkeypatch.setattr(translating, "_schema_version", counted)
+    translator = Translator(shop)
+    wrong = sql("select count(*) from customers where city = 'rome'")
+    answer = asker(shop, ScriptedModel([wrong]), translator).ask(QUESTION)
+
+    assert answer.rows == ((10,),)
+    assert len(looks) == 1
+    translator.close()

@@ -141,3 +141,27 @@ def test_tables_are_asked_and_not_the_views_over_them(fresh_dsn: str) -> None:
         assert found.sql is not None, found.reason
         assert not {"batches", "all_sacks"} & set(found.sql.split())
     translator.close()
+
+
+def test_a_column_is_named_for_the_last_word_of_a_table_unless_a_table_is_called_so() -> None:
+    route = measured("ferry_harbour", id=Kind.NUMBER, label=["x"])
+    boat = measured("boat", boat_id=Kind.NUMBER, harbour=Kind.NUMBER)
+    fees = measured("fee", harbour=Kind.NUMBER, amount=Kind.NUMBER)
+    harbour = measured("harbour", id=Kind.NUMBER, label=["y"])
+
+    assert joins(profile(route, boat)) == {"boat.harbour=ferry_harbour.id"}
+    assert joins(profile(harbour, boat, fees)) == {
+        "boat.harbour=harbour.id",
+        "fee.harbour=harbour.id",
+    }
+
+
+def test_a_table_of_nothing_but_keys_is_no_home_of_one() -> None:
+    boat = measured("boat", bid=Kind.NUMBER, label=["x"])
+    crew = measured("crew", cid=Kind.NUMBER, label=["y"])
+    both = measured("service", bid=Kind.NUMBER, cid=Kind.NUMBER)
+    for made in (boat, crew, both):
+        made.columns[0].primary = made.columns[0].unique = False
+        spread(made.columns[0], 1, 50, 50)
+
+    assert joins(profile(boat, crew, both)) == {"service.bid=boat.bid", "service.cid=crew.cid"}

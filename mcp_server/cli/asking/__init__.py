@@ -1,0 +1,1 @@
+"""Commands around questions: what was asked last, and what words mean."""

@@ -1,0 +1,275 @@
+"""What a follow-up has done to the last query: sorted, cut, counted, grouped otherwise."""
+
+from collections.abc import Callable, Sequence
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.conversation import phrases
+from mcp_server.nl2sql.conversation.naming import UNITS, Names
+from mcp_server.nl2sql.conversation.standing import Standing
+from mcp_server.nl2sql.schema.display import shown
+from mcp_server.nl2sql.schema.model import Column, Kind
+from mcp_server.nl2sql.sql.expressions import AGGREGATES, period_of
+from mcp_server.nl2sql.sql.logical import Period
+
+MEASURES = {
+    "average": "avg", "mean": "avg", "total": "sum", "sum": "sum", "maximum": "max", "max": "max",
+    "minimum": "min", "min": "min",
+}  # fmt: skip
+LAST = frozenset({"last", "bottom"})
+LEAST = frozenset({"least", "fewest", "lowest", "smallest"})
+LIMITS = frozenset({"limit", "limits"})
+
+Edit = Callable[[phrases.Said, Names], exp.Query | None]
+
+
+def edited(said: phrases.Said, names: Names) -> exp.Query | None:
+    """The query with what a follow-up asks to be done; None where it asks for nothing of that."""
+    edits: Sequence[Edit] = (
+        _counted, _listed, _most, _reversed, _sorted, _top, _without, _measured, _added, _regrouped,
+    )  # fmt: skip
+    for edit in edits:
+        found = edit(said, names)
+        if found is not None:
+            return found
+    return None
+
+
+def _counted(said: phrases.Said, names: Names) -> exp.Query | None:
+    return counted(names.standing) if phrases.COUNT.match(said.text) else None
+
+
+def counted(standing: Standing) -> exp.Query:
+    """How many rows the query finds; the query itself where it counts them."""
+    select = standing.select
+    count = exp.Count(this=exp.Star())
+    whole = any(select.args.get(n) for n in ("group", "distinct", "limit", "offset", "having"))
+    if whole:
+        inner = select.copy()
+        if not inner.args.get("limit"):
+            inner.set("order", None)
+        return exp.select(count).from_(inner.subquery("found"))
+    if not _aggregated(select):
+        select.set("expressions", [count])
+        select.set("order", None)
+    return select
+
+
+def _listed(said: phrases.Said, names: Names) -> exp.Query | None:
+    standing = names.standing
+    select = standing.select
+    if not phrases.LIST.match(said.text) or select.args.get("group") or not _aggregated(select):
+        return None
+    counted_of = next(iter(standing.columns(select.expressions[0])), None)
+    table = counted_of.table if counted_of is not None else standing.main
+    select.set("expressions", [standing.column(column) for column in shown(table)])
+    return select if table is standing.main else select.distinct()
+
+
+def _most(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.MOST.match(said.text)
+    if match is None:
+        return None
+    select = names.standing.select
+    key: exp.Expr | None = next((e.unalias() for e in select.expressions if _measure(e)), None)
+    if match["what"]:
+        column = names.column(match["what"])
+        key = names.standing.column(column) if column is not None else key
+    if key is None:
+        numbers = [c for e in select.expressions for c in names.standing.columns(e) if c.adds_up]
+        key = names.standing.column(numbers[0]) if len(numbers) == 1 else None
+    if key is None:
+        return None
+    select.set("order", None)
+    select.order_by(_ordered(key, descending=match["end"].lower() not in LEAST), copy=False)
+    ties = exp.LimitOptions(rows=True, with_ties=True)
+    first = exp.Fetch(direction="FIRST", count=exp.Literal.number(1), limit_options=ties)
+    select.set("limit", first)
+    return select
+
+
+def _reversed(said: phrases.Said, names: Names) -> exp.Query | None:
+    order = names.standing.select.args.get("order")
+    if not phrases.REVERSE.match(said.text) or order is None:
+        return None
+    for key in order.expressions:
+        key.set("desc", not key.args.get("desc"))
+        key.set("nulls_first", False)
+    return names.standing.select
+
+
+def _sorted(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.SORT.match(said.text)
+    if match is None:
+        return None
+    standing, by = names.standing, match["by"].strip()
+    down = phrases.DOWN.search(by)
+    by = phrases.UP.sub("", phrases.DOWN.sub("", by)).strip(" ,")
+    keys: list[exp.Expr] = []
+    for part in by.split(" and ") if by else []:
+        output = names.output(part)
+        column = names.column(part)
+        if output is not None:
+            keys.append(output.unalias().copy())
+        elif column is not None:
+            keys.append(standing.column(column))
+        elif names.words(part)[-1:] in (("count",), ("number",), ("total",), ("amount",)):
+            keys += [e.unalias().copy() for e in standing.select.expressions if _measure(e)][:1]
+        else:
+            return None
+    if not keys:
+        return None
+    if standing.select.args.get("distinct") and any(
+        key.sql() not in {e.unalias().sql() for e in standing.select.expressions} for key in keys
+    ):
+        return None
+    standing.select.set("order", None)
+    standing.select.order_by(
+        *(_ordered(key, descending=down is not None) for key in keys), copy=False
+    )
+    return standing.select
+
+
+def _top(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.TOP.match(said.text)
+    if match is None or not (match["end"] or "only" in said.openers):
+        return None
+    select = names.standing.select
+    order = select.args.get("order")
+    last = (match["end"] or "").lower() in LAST
+    measure = next((e.unalias() for e in select.expressions if _measure(e)), None)
+    if order is None and measure is not None and select.args.get("group"):
+        select.order_by(_ordered(measure, descending=not last), copy=False)
+    elif last and order is not None:
+        for key in order.expressions:
+            key.set("desc", not key.args.get("desc"))
+    elif last:
+        return None
+    return select.limit(phrases.number(match["count"]))
+
+
+def _without(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.DROP.match(said.text)
+    if match is None:
+        return None
+    standing, select = names.standing, names.standing.select
+    what = match["what"]
+    if LIMITS & set(names.words(what)):
+        select.set("limit", None)
+        return select
+    output = names.output(what)
+    if output is not None and len(select.expressions) > 1 and not select.args.get("group"):
+        select.set("expressions", [e for e in select.expressions if e is not output])
+        return select
+    column = names.column(what)
+    held = standing.conditions()
+    kept = [each for each in held if column not in standing.columns(each)]
+    if {"filter", "condition", "restriction"} & set(names.words(what)):
+        kept = []
+    if len(kept) == len(held):
+        return None
+    standing.meet(kept)
+    return select
+
+
+def _added(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.ADD.match(said.text)
+    adds = {"also", "and"} & said.openers or said.back or "also" in said.text or "add" in said.text
+    select = names.standing.select
+    if match is None or not adds or _aggregated(select):
+        return None
+    columns = names.listed(match["what"])
+    there = {each.sql() for each in select.expressions}
+    new = [names.standing.column(column) for column in columns]
+    new = [each for each in new if each.sql() not in there]
+    if not new:
+        return None
+    select.select(*new, copy=False)
+    return select
+
+
+def _measured(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.MEASURE.match(said.text)
+    if match is None or not (said.openers or said.back or "instead" in said.text.lower()):
+        return None
+    wanted = MEASURES.get(match["measure"].lower())
+    select = names.standing.select
+    changed = False
+    for node in list(select.find_all(*AGGREGATES.values())) if wanted is not None else []:
+        if node.parent_select is select and wanted is not None:
+            node.replace(AGGREGATES[wanted](this=node.this.copy()))
+            changed = True
+    return select if changed else None
+
+
+def _regrouped(said: phrases.Said, names: Names) -> exp.Query | None:
+    match = phrases.GROUP.match(said.text)
+    standing, select = names.standing, names.standing.select
+    measures = [e.copy() for e in select.expressions if _measure(e)]
+    if match is None or not measures or said.corrects:
+        return None
+    kept: list[exp.Expr] = []
+    if "also" in said.openers:
+        kept = [e.copy() for e in select.expressions if not _measure(e)]
+    by = match["by"]
+    unit = UNITS.get(by.lower().strip())
+    table = names.table(by)
+    if unit is not None and (date := names.date()) is not None:
+        shown_by = [period_of(Period(date, unit), standing)]
+        key = list(shown_by)
+    elif table is not None:
+        shown_by = [standing.column(column) for column in shown(table)]
+        key = [standing.column(table.key)] if table.key is not None else []
+        key += [each.copy() for each in shown_by if each not in key]
+    else:
+        columns = names.listed(by)
+        if not columns:
+            return None
+        shown_by = [standing.column(column) for column in columns]
+        key = [each.copy() for each in shown_by]
+    for clause in ("order", "limit", "group", "distinct"):
+        select.set(clause, None)
+    before = [each.unalias().copy() for each in kept]
+    select.set("expressions", [*kept, *shown_by, *measures])
+    return select.group_by(*before, *key)
+
+
+def recolumned(text: str, names: Names) -> exp.Query | None:
+    """The query by another column of the same kind: `by ship date`, after one by another date."""
+    match = phrases.USE.match(text)
+    standing, select = names.standing, names.standing.select
+    for old in _used(standing):
+        column = names.column(match["by"] if match is not None else text, old.kind)
+        if column is not None and column is not old and not column.made and _alike(old, column):
+            break
+    else:
+        return None
+    for node in list(select.find_all(exp.Column)):
+        if node.parent_select is select and standing.meant(node) is old:
+            node.replace(standing.column(column))
+    return select
+
+
+def _used(standing: Standing) -> list[Column]:
+    """The columns that say which rows, in which groups and which order, and what is measured."""
+    parts = [standing.select.args.get(name) for name in ("where", "group", "order")]
+    parts += [each for each in standing.select.expressions if _measure(each)]
+    return [column for part in parts for column in standing.columns(part)]
+
+
+def _alike(one: Column, other: Column) -> bool:
+    if one.kind is Kind.DATE or other.kind is Kind.DATE:
+        return one.kind is other.kind
+    return one.kind is other.kind and one.table is other.table and one.adds_up == other.adds_up
+
+
+def _measure(output: exp.Expr) -> bool:
+    return output.find(exp.AggFunc, exp.Window) is not None
+
+
+def _aggregated(select: exp.Select) -> bool:
+    return any(_measure(each) for each in select.expressions)
+
+
+def _ordered(key: exp.Expr, *, descending: bool) -> exp.Expr:
+    return exp.Ordered(this=key.copy(), desc=descending, nulls_first=False)

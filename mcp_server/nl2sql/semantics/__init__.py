@@ -1,0 +1,1 @@
+"""What a user says of a database: metrics, synonyms, codes, default filters, what is shown."""

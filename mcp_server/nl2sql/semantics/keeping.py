@@ -1,0 +1,100 @@
+"""Where a document is kept: in the database that it is about, so that it goes where that goes.
+
+A restart, a branch, a restore and a dump have it. It is written by whoever may create a schema, and
+read by whoever may read that. The table is made anew with every change, since that changes the
+catalog, by which translators notice. It is read as any query is: somebody may have put a view in
+its place.
+"""
+
+import logging
+import math
+from collections.abc import Iterable
+
+from psycopg import errors as pg
+
+from mcp_server.nl2sql import solved
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.reader import Reader, ResultSet
+from mcp_server.nl2sql.database.steps import Fetch, Script, Steps
+from mcp_server.nl2sql.errors import NL2SQLError, RefusedError, SemanticsError
+from mcp_server.nl2sql.schema.model import Profile
+from mcp_server.nl2sql.semantics.applying import Written, applied
+from mcp_server.nl2sql.semantics.document import CHARACTERS_MAX, read
+
+TABLE = f"{solved.SCHEMA}.semantics"
+MAKE = f"""
+create schema if not exists {solved.SCHEMA};
+drop table if exists {TABLE};
+create table {TABLE} (
+    document pg_catalog.text not null, changed_at pg_catalog.timestamptz default pg_catalog.now());
+comment on table {TABLE} is 'What the words of questions mean here: see docs/nl2sql.md'
+"""
+DOCUMENT = f"select document from {TABLE} limit 1"
+THERE = f"select pg_catalog.to_regclass('{TABLE}') is not null"
+READER = Reader("", limits=Limits(rows=1, bytes=4 * CHARACTERS_MAX, cost=math.inf, timeout=5.0))
+
+log = logging.getLogger(__name__)
+
+
+def keep(text: str) -> Steps[None]:
+    """Keep a document that was checked, in the place of the last one.
+
+    Raises NL2SQLError when the role may not create its table.
+    """
+    yield Script("begin")
+    try:
+        for statement in MAKE.strip().split(";\n"):
+            yield Fetch(statement, ())
+        yield Fetch(f"insert into {TABLE} (document) values (%s)", (text,))
+    except pg.InsufficientPrivilege as error:
+        yield Script("rollback")
+        raise NL2SQLError(
+            f"semantics need the right to create {TABLE}: {error.diag.message_primary}"
+        ) from error
+    except BaseException:
+        yield Script("rollback")
+        raise
+    yield Script("commit")
+
+
+def remove() -> Steps[None]:
+    """Remove the document, where there is one."""
+    yield Fetch(f"drop table if exists {TABLE}", ())
+
+
+def kept() -> Steps[str]:
+    """The document as it was kept; empty where there is none, or none that may be read."""
+    try:
+        if not (yield Fetch(THERE, ())).rows[0][0]:
+            return ""
+        found: ResultSet = yield from READER.steps(DOCUMENT)
+    except RefusedError as error:
+        log.warning("the semantics of the database cannot be read: %s", error)
+        return ""
+    return str(found.rows[0][0]) if found.rows else ""
+
+
+def judged(queries: Iterable[Written]) -> Steps[None]:
+    """Have the guard, and PostgreSQL, judge what a document would add to queries.
+
+    Raises SemanticsError with what they refuse.
+    """
+    problems = []
+    for written in queries:
+        try:
+            yield from READER.steps(f"explain {written.sql}")
+        except RefusedError as error:
+            problems.append(f"{written.place}: {error}")
+    if problems:
+        raise SemanticsError(problems)
+
+
+def understood(found: Profile) -> Steps[Profile]:
+    """A profile with what the document says of it. One that is wrong by now changes nothing."""
+    text = yield from kept()
+    if text:
+        try:
+            applied(read(text), found)
+        except SemanticsError as error:
+            log.warning("the semantics of the database are not used: %s", error)
+    return found

@@ -1,0 +1,1 @@
+"""Questions that compare rows with those before them: running totals, ranks, changes."""

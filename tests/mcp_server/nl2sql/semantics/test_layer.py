@@ -1,0 +1,299 @@
+"""What a user says of a database is used in its questions, kept in it, and can do nothing else."""
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from mcp_server.nl2sql import SemanticLayer, Translator
+from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.errors import SemanticsError
+from mcp_server.nl2sql.model.language_model import Message
+from tests.mcp_server.nl2sql.conftest import filled
+
+MARKET = """
+create table stall (stall_id int primary key, label text not null, hall text not null,
+  active boolean not null);
+create table goods (sku text primary key, title text not null, kind char(1) not null);
+create table sale (sale_id int primary key, stall_id int not null references stall,
+  sku text not null references goods, sold_on date not null, qty int not null,
+  unit_price numeric(8,2) not null, voided boolean not null default false);
+create table import_log (id int primary key, note text);
+insert into stall values (1, 'North 1', 'north', true), (2, 'North 2', 'north', false),
+  (3, 'South 1', 'south', true);
+insert into goods values ('A', 'apples', 'F'), ('B', 'bread', 'B'), ('C', 'cherries', 'F');
+insert into sale values
+  (1, 1, 'A', '2024-01-05', 10, 2.00, false), (2, 1, 'B', '2024-01-09', 1, 5.00, false),
+  (3, 2, 'A', '2024-02-01', 4, 2.50, false), (4, 2, 'C', '2024-02-02', 2, 8.00, true),
+  (5, 3, 'C', '2024-02-20', 3, 8.00, false), (6, 3, 'B', '2024-03-01', 2, 4.50, false);
+insert into import_log values (1, 'x');
+analyze;
+"""
+SAID = """
+# what the traders say
+cubes:
+  - name: sale
+    meta: {synonyms: [deal], default_filter: not voided}
+    measures:
+      - {name: revenue, type: number, sql: sum(qty * unit_price), meta: {synonyms: [turnover]}}
+      - {name: pieces, type: sum, sql: qty}
+  - name: goods
+    meta: {synonyms: [product], display: [sku]}
+    dimensions:
+      - {name: kind, sql: kind, meta: {legend: {F: fruit, B: bakery}}}
+  - name: stall
+    meta: {synonyms: [booth, point of sale]}
+  - name: import_log
+    public: false
+"""
+
+
+@pytest.fixture(scope="module")
+def market(module_dsn: str) -> str:
+    SemanticLayer(filled(module_dsn, MARKET)).set(SAID)
+    return module_dsn
+
+
+@pytest.fixture
+def own_market(fresh_dsn: str) -> str:
+    return filled(fresh_dsn, MARKET)
+
+
+def rows(dsn: str, question: str) -> list[tuple[Any, ...]]:
+    answer = Asker(dsn).ask(question)
+    assert answer.sql is not None, answer.reason
+    return [tuple(row) for row in answer.rows]
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("What is the revenue?", [(68,)]),
+        ("What is the total turnover?", [(68,)]),
+        ("turnover by hall", [("north", 35), ("south", 33)]),
+        ("revenue of stalls in the south hall", [(33,)]),
+        ("Which stall has the highest revenue?", [("South 1",)]),
+        ("Which stalls have a revenue above 20?", [("North 1",), ("South 1",)]),
+        ("How many deals are there?", [(5,)]),
+        ("How many deals are voided?", [(1,)]),
+        ("List all booths.", [("North 1",), ("North 2",), ("South 1",)]),
+        ("How many points of sale are active?", [(2,)]),
+        ("How many fruit products are there?", [(2,)]),
+        ("List all products.", [("A",), ("B",), ("C",)]),
+    ],
+)
+def test_metrics_synonyms_codes_filters_and_display_columns_are_used(
+    market: str, question: str, found: list[tuple[Any, ...]]
+) -> None:
+    answer = sorted(rows(market, question))
+    assert [row[: len(found[0])] for row in answer] == found
+
+
+def test_what_was_taken_for_what_is_said(market: str) -> None:
+    answer = Asker(market).ask("How many booths are there?")
+    assert "'booths' is read as 'stalls'" in answer.assumptions
+
+
+def test_a_hidden_table_is_not_asked(market: str) -> None:
+    assert Asker(market).ask("How many import logs are there?").sql is None
+
+
+def test_a_metric_is_not_taken_over_rows_that_a_join_repeats(own_market: str) -> None:
+    SemanticLayer(own_market).set(
+        "cubes: [{name: stall, measures: [{name: booths, type: count, sql: stall_id}]}]"
+    )
+    answer = Asker(own_market).ask("What are the booths of sales in 2024?")
+    assert "COUNT" not in str(answer.sql)
+
+
+class Listens:
+    """A model that writes nothing and keeps what it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def complete(self, messages: list[Message], n: int, timeout: float) -> list[str]:
+        self.heard.append("\n".join(message.content for message in messages))
+        return ["CANNOT: not today"]
+
+
+def test_a_model_is_told_of_it_and_not_of_hidden_tables(market: str) -> None:
+    model = Listens()
+    Asker(market, model=model).ask("What is the turnover of each booth?")
+    heard = model.heard[0]
+    assert "revenue, turnover = sum(qty * unit_price)" in heard
+    assert "unless asked otherwise only rows where not voided" in heard
+    assert "kind: F = fruit, B = bakery" in heard
+    assert "also called booth, point of sale" in heard
+    assert "import_log" not in heard
+    assert heard.rindex("<schema>") < heard.index("turnover =") < heard.rindex("</schema>")
+
+
+def test_it_is_kept_as_it_was_written_and_noticed_at_once(own_market: str) -> None:
+    layer, translator = SemanticLayer(own_market), Translator(own_market)
+    assert layer.show() == ""
+    assert "qty" not in str(translator.translate("What is the turnover by hall?").sql)
+
+    layer.set(SAID)
+    assert layer.show() == SAID
+    assert "qty" in str(translator.translate("What is the turnover by hall?").sql)
+
+    layer.remove()
+    assert layer.show() == ""
+    assert "qty" not in str(translator.translate("What is the turnover by hall?").sql)
+
+
+def test_a_mistake_loses_nothing(own_market: str) -> None:
+    layer = SemanticLayer(own_market)
+    layer.set(SAID)
+    with pytest.raises(SemanticsError) as caught:
+        layer.set(
+            """
+            cubes:
+              - {name: sales}
+              - name: sale
+                meta: {default_filter: not viod, synonyms: [goods]}
+                measures: [{name: revenue, sql: sum(qty * unitprice)}, {name: qty, sql: sum(qty)}]
+              - name: stall
+                meta: {display: [lable], synonyms: [booth]}
+                dimensions: [{name: hal}, {name: hall, meta: {synonyms: [booth]}}]
+            """
+        )
+    assert caught.value.problems == (
+        "cube 'sales': no table 'sales'; did you mean 'sale'?",
+        "cube 'sale', measure 'revenue': sale has no column 'unitprice'; "
+        "did you mean 'unit_price'?",
+        "cube 'sale', measure 'qty': sale has a column of that name, or two measures have it",
+        "cube 'sale', default_filter: sale has no column 'viod'; did you mean 'voided'?",
+        "cube 'stall', display: stall has no column 'lable'; did you mean 'label'?",
+        "cube 'stall', dimension 'hal': stall has no column 'hal'; did you mean 'hall'?",
+        "cube 'sale', 'sale', synonym 'goods': it is the name of the table goods",
+        "cube 'stall', 'hall', synonym 'booth': 'stall' of cube 'stall' has it too",
+    )
+    assert layer.show() == SAID
+
+
+def test_what_names_nothing_any_more_is_left_out_and_the_rest_stays(own_market: str) -> None:
+    SemanticLayer(own_market).set(SAID)
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute("alter table sale drop column voided")
+        conn.execute("drop table import_log")
+    assert rows(own_market, "What is the turnover?") == [(84,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "sum(pg_sleep(10))",
+        "sum(qty) + (select count(*) from stall)",
+        "sum(qty) from sale; drop table sale; --",
+        "sum(lo_unlink(qty))",
+        "sum(qty), pg_read_file('/etc/passwd')",
+        "sum(query_to_xml('drop table sale', true, true, '')::text::int)",
+        "sum(dblink_exec('x'))",
+        "sum(qty) over ()",
+        "sum(nextval('s'))",
+        "set_config('role', 'postgres', false)",
+        "sum(qty::regclass::int)",
+        "sum(generate_series(1, 1000000000))",
+        "sum(stall.qty)",
+        "sum(pg_catalog.pg_authid.oid)",
+        "string_agg(current_user, '')",
+        "qty",
+        "sum(sum(qty))",
+        "sum(qty) + unit_price",
+        "sum(qty) filter (where exists (select from stall))",
+        "1",
+        "",
+        "sum(*)",
+        "sum(" * 150 + "qty" + ")" * 150,
+        "sum(qty) into outfile",
+        "sum(qty) -- \n; select 1",
+    ],
+)
+def test_an_expression_reads_columns_of_its_table_and_does_nothing_else(
+    own_market: str, sql: str
+) -> None:
+    layer = SemanticLayer(own_market)
+    with pytest.raises(SemanticsError):
+        layer.set(_with("measures", [{"name": "m", "type": "number", "sql": sql}]))
+    with pytest.raises(SemanticsError):
+        layer.set(_with("meta", {"default_filter": sql.replace("sum", "") or "sum(qty) > 1"}))
+    assert layer.show() == ""
+
+
+def _with(key: str, value: object) -> str:
+    return json.dumps({"cubes": [{"name": "sale", key: value}]})
+
+
+def test_expressions_that_read_are_taken(own_market: str) -> None:
+    SemanticLayer(own_market).set(
+        """
+        cubes:
+          - name: sale
+            meta: {default_filter: "(not voided or qty > 100) and sold_on > date '2020-01-01'"}
+            measures:
+              - {name: basket, sql: "round(sum(qty * unit_price) / nullif(count(*), 0), 2)"}
+              - {name: big_share, sql: "100.0 * count(*) filter (where qty >= 4) / count(*)"}
+              - {name: middle, sql: "percentile_cont(0.5) within group (order by qty)"}
+              - {name: skus, type: count_distinct, sql: sku}
+              - {name: bands, sql: "sum(case when qty > 3 then 1 else 0 end)"}
+              - {name: late, sql: "max(extract(month from sold_on))"}
+        """
+    )
+    assert rows(own_market, "what is the basket?") == [(13.6,)]
+    assert rows(own_market, "what are the skus?") == [(3,)]
+
+
+def test_a_document_that_somebody_put_there_can_do_nothing(own_market: str) -> None:
+    """Whoever may write the table writes what they like into it, and a view in its place runs."""
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute("create schema borealis_nl2sql")
+        conn.execute("create table borealis_nl2sql.semantics (document text)")
+        conn.execute(
+            "insert into borealis_nl2sql.semantics values (%s)",
+            [_with("measures", [{"name": "revenue", "sql": "sum(pg_sleep(60))"}])],
+        )
+    assert rows(own_market, "How many sales are there?") == [(6,)]
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute("drop table borealis_nl2sql.semantics")
+        conn.execute("create table touched (x int)")
+        conn.execute(
+            "create function borealis_nl2sql.f() returns text language sql volatile as "
+            "'insert into touched values (1) returning ''cubes: []'''"
+        )
+        conn.execute(
+            "create view borealis_nl2sql.semantics as select borealis_nl2sql.f() as document"
+        )
+    assert rows(own_market, "How many sales are there?") == [(6,)]
+    with psycopg.connect(own_market) as conn:
+        assert conn.execute("select count(*) from touched").fetchone() == (0,)
+
+
+def test_a_suggestion_can_be_set_as_it_is(own_market: str) -> None:
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute("comment on column goods.kind is 'F = fruit, B = bakery'")
+    layer = SemanticLayer(own_market)
+    layer.teach(
+        "How many bulk pieces were sold?", "select sum(qty) filter (where qty > 3) from sale"
+    )
+    document = layer.suggest()
+    for said in ("sum(qty * unit_price)", "not voided", "fruit", "public: false", "name: bulk"):
+        assert said in document
+    layer.set(document)
+    assert layer.show() == document
+    assert rows(own_market, "What is the revenue?") == [(68,)]
+
+
+def test_what_was_taught_is_shown_answers_and_is_taken_back(own_market: str) -> None:
+    layer = SemanticLayer(own_market)
+    question, sql = "How lively is the north hall?", "select count(*) from stall where hall='north'"
+    layer.teach(question, sql)
+    assert [text for text, _ in layer.taught()] == ["How lively is the {1} hall?"]
+    assert Asker(own_market).ask("How lively is the south hall?").rows == ((1,),)
+
+    assert layer.forget(layer.taught()[0][0])
+    assert not layer.forget(question)
+    assert layer.taught() == []
+    assert Asker(own_market).ask(question).origin != "solved"
