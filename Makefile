@@ -45,6 +45,10 @@ $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(USER_STAMP)
 	@$(BIN)/borealis demo
 
+# Where the environment forbids it, each worker and each program that a test starts would compile
+# all modules again.
+test test-long conformance: export PYTHONDONTWRITEBYTECODE =
+
 # A test that fails is tried twice more, and named: many of them race real processes on a busy machine.
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 -rfER

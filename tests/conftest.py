@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
 from tests.examples import examples
@@ -33,6 +35,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for ignored in (signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.SIG_DFL)
+
+# With an arena of memory for each of the threads that come and go with a runtime, a worker would
+# double in size, and what it forks copies its page tables each time.
+M_ARENA_MAX = -8
+if sys.platform == "linux" and hasattr(libc(), "mallopt"):
+    libc().mallopt(M_ARENA_MAX, 1)
 
 # How long an example takes is the load of the machine; pytest-timeout ends what never ends.
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=examples(100))

@@ -21,7 +21,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
 from cluster_runtime.storage.disk.page_images import PageImage, keep_pages_alone
-from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.priority import set_priority
 
 POLL_S = 0.02

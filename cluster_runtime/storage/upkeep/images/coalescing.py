@@ -16,6 +16,7 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import retry_after
 from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 
 AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
 """How many volumes of one host coalesce at the same time."""
@@ -24,12 +25,6 @@ SLOT_POLL_S = 0.1
 
 _log = get_logger(__name__)
 _slots = threading.BoundedSemaphore(AT_ONCE)
-
-
-class InterruptedCoalescingError(BorealisError):
-    """Coalescing was told to end before it was done: its cluster pauses or closes. What it has
-    replayed is kept; the next run goes on from there.
-    """
 
 
 @dataclass(frozen=True, slots=True)

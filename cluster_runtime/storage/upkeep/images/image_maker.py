@@ -29,7 +29,7 @@ from cluster_runtime.storage.disk.page_images import (
     make_image,
     sweep,
 )
-from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.priority import set_priority
 
 POLL_S = 0.1

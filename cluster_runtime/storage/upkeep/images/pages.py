@@ -44,9 +44,9 @@ from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
-from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.collection import Collection
 from cluster_runtime.storage.upkeep.images.image_maker import RESTS, ImageMaker, Maker, Pace
+from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.staying import Staying
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.past.past import Past

@@ -38,8 +38,9 @@ from cluster_runtime.storage.disk.page_images import (
 )
 from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.images import coalescer, coalescing, image_maker, pages
-from cluster_runtime.storage.upkeep.images.coalescing import Coalescing, InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.coalescing import Coalescing
 from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker
+from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.priority import may_be_idle
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
