@@ -22,8 +22,8 @@ from cluster_runtime.storage.simulation.run import STEPS, World
 
 CAUGHT_WITHIN = 5_000
 CHUNK, DISK_CHUNK = 500, 100
-FIXED, FRESH = 1_000, 1_000
-DISK_FIXED, DISK_FRESH = 100, 100
+FIXED, FRESH = 2_500, 2_500
+DISK_FIXED, DISK_FRESH = 200, 200
 ENDING = 40
 LONG = 100_000
 """Seeds of each model in a long campaign."""
