@@ -57,6 +57,8 @@ INTERNAL = {
     "UploadStoppedError": "an upload ends because its volume is closed",
     "_LeftError": "whoever asked for a restore has left",
     "CallerLeftError": "nobody waits for the answer to a request",
+    "NotReadError": "a diagnosis says which statement it did not look at, and why",
+    "ExpressionError": "semantics refuse the document, and say where",
     "NoReadError": "the guard makes it a refusal",
     "NoJoinError": "another reading of the question is tried",
     "ProtocolError": "the gateway answers it in PostgreSQL's words",

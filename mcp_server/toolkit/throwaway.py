@@ -113,7 +113,7 @@ class Moment:
 
 
 async def _now(cluster: Cluster) -> Moment:
-    """Over a connection of its own: who held one while work waits for another may wait for ever."""
+    """Over a connection of its own: who held one while work waits for another may never get it."""
     async with connected(cluster, None, limits_of_a_call()) as connection:
         (snapshot,) = await (await connection.execute(NOW)).fetchone() or ("0:0:",)
     return Moment.of(snapshot)

@@ -4,7 +4,7 @@ A byte of msgpack may stand for an empty dict, which takes 64: a megabyte that w
 nothing would fill a machine.
 """
 
-from memory.encoding.msgpack import FIXED, NESTED, SIZED
+from memory.encoding.msgpack import FIXED, NESTED, SIZED, TOLD_BY_FIRST
 from memory.encoding.shapes import EXT_BIG_INTEGER, EXT_SURROGATES
 from memory.errors import CorruptedCheckpointError
 
@@ -39,13 +39,7 @@ def require_bounded(data: bytes, most: int, deepest: int = DEEPEST) -> None:
         pending -= 1
         head = data[position]
         position += 1
-        if head <= 0x7F or head >= 0xE0:
-            continue
-        if head <= 0x9F:
-            pending += (head & 0x0F) * (2 if head <= 0x8F else 1)
-        elif head <= 0xBF:
-            position += head & 0x1F
-        elif head in _FIXED_EXTENSIONS or head in _EXTENSIONS:
+        if head in _FIXED_EXTENSIONS or head in _EXTENSIONS:
             length = FIXED.get(head, 0) - 1
             if head in _EXTENSIONS:
                 width, _ = SIZED[head]
@@ -61,8 +55,9 @@ def require_bounded(data: bytes, most: int, deepest: int = DEEPEST) -> None:
                 raise CorruptedCheckpointError(f"a packed value is nested over {deepest} deep")
             outer.append((end, pending))
             end, pending = position + length, 1
-        elif (fixed := FIXED.get(head)) is not None:
-            position += fixed
+        elif (told := TOLD_BY_FIRST[head]) is not None:
+            position += told[0]
+            pending += told[1]
         elif (sized := SIZED.get(head)) is not None:
             width, _ = sized
             position += width + int.from_bytes(data[position : position + width], "big")

@@ -5,7 +5,7 @@ Source: MessagePack specification, "Formats".
 
 from collections.abc import Sequence
 
-# Bytes that follow the first one, for formats of a fixed size; negative: a count of nested items.
+# Bytes that follow the first one, for formats of a fixed size.
 FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8}
 FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
@@ -14,6 +14,22 @@ SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xD9: (1, 0), 0xDA: (2, 0), 0
 SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 # Format -> (bytes of the count field, items for each).
 NESTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+
+
+def _told_by(head: int) -> tuple[int, int] | None:
+    if head <= 0x7F or head >= 0xE0:
+        return 0, 0
+    if head <= 0x8F:
+        return 0, 2 * (head & 0x0F)
+    if head <= 0x9F:
+        return 0, head & 0x0F
+    if head <= 0xBF:
+        return head & 0x1F, 0
+    return (FIXED[head], 0) if head in FIXED else None
+
+
+TOLD_BY_FIRST = [_told_by(head) for head in range(256)]
+"""For each first byte that says all: the bytes and the items that follow it."""
 
 MOST_ITEMS = 50_000
 
@@ -54,16 +70,9 @@ def array_elements(data: bytes) -> tuple[int, Sequence[int]] | None:
             pending -= 1
             head = data[position]
             position += 1
-            if head <= 0x7F or head >= 0xE0:
-                continue
-            if head <= 0x8F:
-                pending += 2 * (head & 0x0F)
-            elif head <= 0x9F:
-                pending += head & 0x0F
-            elif head <= 0xBF:
-                position += head & 0x1F
-            elif (fixed := FIXED.get(head)) is not None:
-                position += fixed
+            if (told := TOLD_BY_FIRST[head]) is not None:
+                position += told[0]
+                pending += told[1]
             elif (sized := SIZED.get(head)) is not None:
                 width, extra = sized
                 position += width + extra + int.from_bytes(data[position : position + width], "big")

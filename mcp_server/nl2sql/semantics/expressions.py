@@ -2,8 +2,8 @@
 
 A metric or a filter becomes a part of queries that other people ask for, so it is taken apart by
 what it is made of, and not by how it is spelled: nodes that nobody listed are refused, and so are
-functions. What passes is written anew from its tree. Behind that, each query that it becomes a part
-of passes the guard as every other (`database/guard`).
+functions. What passes is written again from its tree. Behind that, each query that it becomes a
+part of passes the guard as every other (`database/guard`).
 """
 
 from collections.abc import Callable

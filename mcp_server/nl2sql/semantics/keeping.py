@@ -1,7 +1,7 @@
 """Where a document is kept: in the database that it is about, so that it goes where that goes.
 
 A restart, a branch, a restore and a dump have it. It is written by whoever may create a schema, and
-read by whoever may read that. The table is made anew with every change, since that changes the
+read by whoever may read that. The table is made again with every change, since that changes the
 catalog, by which translators notice. It is read as any query is: somebody may have put a view in
 its place.
 """

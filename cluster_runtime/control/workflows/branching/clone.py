@@ -75,7 +75,7 @@ def cut_for(
         stays = source is made
         directory = made.directory / f"{VOLUME}{suffix}"
         with (
-            # Its images are made anew after a rewind.
+            # Its images are made again after a rewind.
             volume.resting() if stays else nullcontext(),
             volume.branches.cutting(directory, str(uuid4()), lsn, with_past=stays) as cut,
         ):
