@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
+
 T = TypeVar("T")
 
 ASK_EVERY_S = 0.01, 0.03
@@ -20,3 +22,11 @@ def wait_until(condition: Callable[[], T], timeout_s: float = 60) -> T:
         time.sleep(pause)
         pause = min(pause * 1.1, longest)
     return answer
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it that its parent has not noticed yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two
+        return True

@@ -1,6 +1,7 @@
 """Errors of natural language to SQL. `except NL2SQLError` catches all of them."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from cluster_runtime.errors import BorealisError
 
@@ -67,9 +68,14 @@ class SemanticsError(NL2SQLError):
     problems: all of them, each with its place and, for names, what comes nearest.
     """
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("the semantics were not kept: " + "; ".join(self.problems))
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, problems: Sequence[str]) -> Self:
+        """The error that tells all of these."""
+        error = cls("the semantics were not kept: " + "; ".join(problems))
+        error.problems = tuple(problems)
+        return error
 
 
 class ModelError(NL2SQLError):

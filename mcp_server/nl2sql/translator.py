@@ -122,8 +122,9 @@ class Translator:
         texts = worked_in(question, evidence)
 
         def translated(loan: Loan) -> Translation:
-            return self._told_or_followed(loan, texts[-1], context) or self._best(
-                loan, texts, explain
+            known = self._profile(loan)
+            return self._told_or_followed(loan, known, texts[-1], context) or self._best(
+                loan, known, texts, explain
             )
 
         return self._with_loan(translated)
@@ -172,15 +173,16 @@ class Translator:
             self._lender.renew(loan)
             return use(loan)
 
-    def _best(self, loan: Loan, texts: list[str], explain: bool) -> Translation:
-        found = [self._translate(loan, text, explain) for text in texts]
+    def _best(
+        self, loan: Loan, known: Narrowing[_Scope], texts: list[str], explain: bool
+    ) -> Translation:
+        found = [self._translate(loan, known, text, explain) for text in texts]
         return max(found, key=lambda each: each.confidence)
 
     def _told_or_followed(
-        self, loan: Loan, question: str, context: Sequence[Turn]
+        self, loan: Loan, known: Narrowing[_Scope], question: str, context: Sequence[Turn]
     ) -> Translation | None:
         """An answer about the schema, or the last answer's query with a part changed."""
-        known = self._profile(loan)
         question, notes = in_own_words(question, known.profile.synonyms)
         last = tokenize(context[-1][0]) if context else []
         linker, graph = known.about([*tokenize(question), *last])
@@ -218,8 +220,9 @@ class Translator:
             corrects=found.corrects,
         )
 
-    def _translate(self, loan: Loan, question: str, explain: bool) -> Translation:
-        known = self._profile(loan)
+    def _translate(
+        self, loan: Loan, known: Narrowing[_Scope], question: str, explain: bool
+    ) -> Translation:
         question, notes = in_own_words(question, known.profile.synonyms)
         asked = windowed(question)
         if asked is not None:

@@ -4,9 +4,9 @@ LangGraph stores a step by several calls from several threads or tasks: `put` of
 `put_writes` of each task, `put` of its result; a `put` is only called when the one before it has
 returned. Here they wait for each other for a moment, and go to the database as one transaction:
 
-* Every call but one returns when what it brought is committed. A `put` may return earlier, when
-  writes on its checkpoint wait in the same transaction: LangGraph waits for their call before a run
-  returns, and gets its error.
+* Every call but one returns when what it brought is committed. A `put` that nobody waits for may
+  return earlier, when writes on its checkpoint wait in the same transaction: LangGraph waits for
+  their call before a run returns, and gets its error.
 * Calls keep their order, and a thread has one transaction under way at a time. What stands on a
   checkpoint that was not stored is not stored either: none is ever there without its parent.
 * They wait until nobody has come for LINGER_SECONDS: while a node works, its input is stored.
@@ -182,8 +182,9 @@ class Gathering(Generic[T]):
                 if other.key == entry.key and other.is_put != entry.is_put:
                     # The call that writes waits for both, whichever of them came first.
                     put = other if other.is_put else entry
-                    put.returned = True
-                    _wake(put)
+                    if put.has_company:
+                        put.returned = True
+                        _wake(put)
             entry.batch = batch
             batch.entries.append(entry)
             batch.due = batch.due or not entry.has_company or self._came_late(lane, entry)

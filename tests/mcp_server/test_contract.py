@@ -36,7 +36,11 @@ CONTRACT = {  # tool: (read-only, destructive), parameters
     "preview_write": (ADDS, "cluster sql timeout_seconds database"),
     "apply_migration": (DESTROYS, "cluster name sql timeout_seconds database confirmation"),
     "list_migrations": (READS, "cluster database"),
-    "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
+    "ask": (
+        READS,
+        "cluster question evidence after explain client_model limit timeout_seconds database",
+    ),
+    "semantics": (ADDS, "cluster action document handle question database"),
     "explain_query": (READS, "cluster sql analyze timeout_seconds database"),
     "diagnose": (READS, "cluster checks long_seconds database"),
     "remember": (ADDS, "cluster scope text id block ttl_minutes separate"),
@@ -53,7 +57,7 @@ SCOPED_AWAY = {
 WRITING = {
     *("create_cluster", "delete_cluster", "execute_sql", "branch", "snapshot", "restore_to_time"),
     *("restore_point", "rewind", "undo_rewind", "preview_write", "apply_migration"),
-    *("remember", "forget"),
+    *("remember", "forget", "semantics"),
 }
 BY_DEFAULT = {each.name for each in DEFINITIONS if each.toolset is None or each.toolset in DEFAULT}
 

@@ -43,7 +43,7 @@ def checked(document: Semantics, found: Profile) -> Iterator[Written]:
             yield Written(f"cube {cube.name!r}, default_filter", _filtering(condition, table))
     list(_synonyms(document, found, problems.append))
     if problems:
-        raise SemanticsError(problems)
+        raise SemanticsError.of(problems)
 
 
 def applied(document: Semantics, found: Profile) -> None:

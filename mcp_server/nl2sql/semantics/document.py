@@ -101,19 +101,19 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 def read(text: str) -> Semantics:
     """What a document says. Raises SemanticsError with every mistake in it."""
     if len(text) > CHARACTERS_MAX:
-        raise SemanticsError([f"it is longer than {CHARACTERS_MAX:,} characters"])
+        raise SemanticsError.of([f"it is longer than {CHARACTERS_MAX:,} characters"])
     try:
         document = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}: " if mark is not None else ""
-        raise SemanticsError([f"{place}{error.problem or 'this is no YAML'}"]) from None
+        raise SemanticsError.of([f"{place}{error.problem or 'this is no YAML'}"]) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise SemanticsError([f"this is no YAML: {error}"]) from None
+        raise SemanticsError.of([f"this is no YAML: {error}"]) from None
     reader = _Reader()
     found = reader.document(document)
     if reader.problems:
-        raise SemanticsError(reader.problems)
+        raise SemanticsError.of(reader.problems)
     return found
 
 

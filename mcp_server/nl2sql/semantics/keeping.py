@@ -86,7 +86,7 @@ def judged(queries: Iterable[Written]) -> Steps[None]:
         except RefusedError as error:
             problems.append(f"{written.place}: {error}")
     if problems:
-        raise SemanticsError(problems)
+        raise SemanticsError.of(problems)
 
 
 def understood(found: Profile) -> Steps[Profile]:

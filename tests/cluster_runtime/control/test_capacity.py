@@ -19,7 +19,7 @@ from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.serverless.enforcement.machine import own_places, this_machine
 from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
-from tests.waiting import wait_until
+from tests.waiting import has_ended, wait_until
 
 BURN = "select count(*) from generate_series(1, 400000) as g(x) where sqrt(x) < 0"
 """CPU, some tenths of a second of it, and nothing else."""
@@ -301,7 +301,7 @@ def test_what_a_host_that_is_killed_leaves_goes_at_the_next_start(state_dir: Pat
         host = psutil.Process(attached.describe_host().process_id)
         servers = processes_of(cluster)
         host.kill()
-        wait_until(lambda: not host.is_running() or host.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: has_ended(host))
     wait_until(lambda: not any(each.is_running() for each in servers))
     assert group.is_dir()
     with Runtime.open(state_dir, host="process", warm_pool_size=0) as successor:

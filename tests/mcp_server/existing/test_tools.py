@@ -117,7 +117,7 @@ async def test_a_view_is_not_run_with_the_rights_of_a_superuser(
     translator.translate("how many customers are there?")
     known = translator._known
     translator.close()
-    (bait,) = (each for each in known[1]._profile.tables if each.name == "bait")
+    (bait,) = (each for each in known[1].profile.tables if each.name == "bait")
     assert list(bait.column("name").values) == ["pg_read_all_data"]
 
 

@@ -75,6 +75,21 @@ def test_writes_that_come_before_their_put_let_it_return_too() -> None:
     assert contents(gathering.next(last)) == ["writes on a", "put a", "put b"]
 
 
+@pytest.mark.parametrize("writes_first", [True, False])
+def test_a_put_that_the_run_waits_for_returns_when_it_is_stored(writes_first: bool) -> None:
+    """As with `durability="sync"`: what comes after it is of another transaction."""
+    gathering = Gathered()
+    stored, beside = put("a", company=False), writes("a")
+    for entry in (beside, stored) if writes_first else (stored, beside):
+        gathering.add(entry)
+    sent = gathering.next(stored)
+    assert sorted(contents(sent)) == ["put a", "writes on a"]
+    assert isinstance(sent, Send)
+    assert gathering.next(beside) == Wait(beside.wake, None)
+    gathering.ended(sent.batch, [None, None])
+    assert gathering.next(stored) == gathering.next(beside) == Done(None)
+
+
 def test_a_put_does_not_wait_for_writes_that_are_under_way_already() -> None:
     gathering = Gathered()
     early, late = writes("a", company=False), put("a")

@@ -28,7 +28,7 @@ from cluster_runtime.serverless.enforcement.means import (
     describe,
 )
 from cluster_runtime.serverless.enforcement.places import CgroupPlaces
-from tests.waiting import wait_until
+from tests.waiting import has_ended, wait_until
 
 GIB = 1 << 30
 BUSY = "import os\nos.fork()\nwhile True: pass"
@@ -246,7 +246,7 @@ def test_two_threads_that_hold_and_forget_agree(tmp_path: Path, busy: psutil.Pro
     assert held.hold("c.writer", busy.pid, Share(0.5, GIB)).cores == 0.5
     busy.children()[0].kill()
     busy.kill()
-    wait_until(lambda: not psutil.pid_exists(busy.pid) or busy.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: has_ended(busy))
     wait_until(lambda: held.keep_only(()) or held.close() or _groups_of(tmp_path) == [])
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_server.nl2sql.words.tokens import Mark, normal_text, shape_of, tokenize
+from mcp_server.nl2sql.words.tokens import Mark, lemma, normal_text, shape_of, tokenize
 
 
 def test_names_with_underscores_and_codes_with_hyphens() -> None:
@@ -32,6 +32,16 @@ def test_signs_that_end_a_name_are_part_of_it() -> None:
     assert [token.text for token in tokenize("type A+ or O- in C++?")] == [
         "type", "A+", "or", "O-", "in", "C++", "?",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("several", "one"),
+    [("shelves", "shelf"), ("Halves", "half"), ("diagnoses", "diagnosis"), ("crises", "crisis"),
+     ("indices", "index"), ("criteria", "criterion"), ("geese", "goose"), ("sleeves", "sleeve"),
+     ("olives", "olive"), ("databases", "database")],
+)  # fmt: skip
+def test_a_noun_is_one_word_in_the_singular_and_in_the_plural(several: str, one: str) -> None:
+    assert lemma(several) == lemma(one)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoales
 from cluster_runtime.storage.upkeep.images.priority import may_be_idle
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
-from tests.waiting import wait_until
+from tests.waiting import has_ended, wait_until
 
 MB = 1 << 20
 IMAGE = PageImage(Path(), 1, 1, 1, ())
@@ -399,7 +399,7 @@ def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Pa
         assert process.is_running()
         assert maker._process.stdin is not None
         maker._process.stdin.close()  # as the end of its parent does
-        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: has_ended(process))
 
 
 # with PostgreSQL -------------------------------------------------------------------------------
