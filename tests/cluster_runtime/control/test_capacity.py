@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -302,8 +302,8 @@ def test_what_a_host_that_is_killed_leaves_goes_at_the_next_start(state_dir: Pat
         servers = processes_of(cluster)
         host.kill()
         wait_until(lambda: has_ended(host))
-    wait_until(lambda: not any(each.is_running() for each in servers))
-    assert group.is_dir()
+    # From now on any host of the machine takes it away at its start.
+    wait_until(lambda: all(has_ended(each) for each in servers))
     with Runtime.open(state_dir, host="process", warm_pool_size=0) as successor:
         wait_until(lambda: not group.exists())
         with successor.cluster("killed").connect() as conn:
@@ -340,7 +340,8 @@ def test_settings_hold_by_affinity_and_say_what_they_do_not(
         assert (held.cpus, bool(held.settings)) == (1, True)
         assert any("only a cgroup bounds it" in gap for gap in held.gaps)
         for process in processes_of(cluster):
-            assert len(process.cpu_affinity()) == 1
+            with suppress(psutil.NoSuchProcess):  # a worker of its own that ended just now
+                assert len(process.cpu_affinity()) == 1
 
 
 def test_no_enforcement_leaves_servers_alone_and_says_so(

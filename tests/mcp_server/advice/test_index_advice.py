@@ -72,8 +72,8 @@ async def test_a_slow_query_gets_the_index_that_was_measured_to_help(
     query = "select count(*) from events where kind = 'k7' and at > '2026-05-18'"
     used(slow, query)
     found, told = await advice(advising)
-    ((place, finding),) = found.items()
-    assert place == "public.events (kind, at)"
+    assert "public.events (kind, at)" in found, told
+    finding = found["public.events (kind, at)"]
     assert finding["mend"] == "create index concurrently on public.events (kind, at)"
     without, with_it = map(
         float, re.search(r"([\d.]+) ms without it, ([\d.]+) ms with it", finding["says"]).groups()

@@ -540,9 +540,9 @@ def test_replay_over_an_image_begins_near_its_end_however_much_was_written_meanw
 def test_an_image_over_which_much_is_replayed_is_followed_by_the_next_one(
     upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pages, "_targets", lambda mount: [int(mount.node.volume.vdl)])
     with writer.connect() as conn:
         fill(conn, 24)
-    monkeypatch.setattr(pages, "_targets", lambda mount: [int(mount.node.volume.vdl)])
     image = upkept.coalesce()  # by a writer that made no checkpoint
     assert image.lsn - image.redo > LOG_BYTES_MIN
     assert upkept._upkeep.pages.is_due()
