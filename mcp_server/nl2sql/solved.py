@@ -8,6 +8,8 @@ words and character trigrams: nothing is downloaded, and an index finds the cand
 """
 
 import hashlib
+import logging
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -20,9 +22,12 @@ import sqlglot
 from psycopg import errors as pg
 from sqlglot import exp
 
-from mcp_server.nl2sql.database.guard.checks import inspect
+from mcp_server.nl2sql.database.guard.checks import Limits, inspect
+from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import Fetch, Steps
-from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.nl2sql.errors import NL2SQLError, RefusedError
+
+log = logging.getLogger(__name__)
 
 SCHEMA = "borealis_nl2sql"
 MOST_PAIRS = 10_000
@@ -41,7 +46,15 @@ create table if not exists {SCHEMA}.solved (
 create index if not exists solved_grams on {SCHEMA}.solved using gin (grams);
 comment on table {SCHEMA}.solved is 'Accepted translations of questions, values cut out';
 """
-EXISTS = f"select to_regclass('{SCHEMA}.solved') is not null"
+EXISTS = f"select pg_catalog.to_regclass('{SCHEMA}.solved') is not null"
+OTHERS = f"""
+select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n
+    on n.oid operator(pg_catalog.=) c.relnamespace
+ where n.nspname operator(pg_catalog.=) '{SCHEMA}' and c.relname operator(pg_catalog.=) 'solved'
+   and (c.relkind operator(pg_catalog.<>) 'r'
+        or pg_catalog.pg_get_userbyid(c.relowner) operator(pg_catalog.<>) current_user
+        or pg_catalog.pg_get_userbyid(n.nspowner) operator(pg_catalog.<>) current_user)
+"""
 KEEP = f"""
 insert into {SCHEMA}.solved (id, question, sql, grams) values (%s, %s, %s, %s)
 on conflict (id) do update set sql = excluded.sql, accepted_at = now(),
@@ -52,7 +65,9 @@ BOUND = f"""
 delete from {SCHEMA}.solved where id in (
     select id from {SCHEMA}.solved order by accepted_at desc, id offset %s)
 """
-EVERY = f"select question, sql from {SCHEMA}.solved order by accepted_at desc, id limit %s"
+EVERY = f"select question, sql from {SCHEMA}.solved order by accepted_at desc, id"
+READER = Reader("", limits=Limits(rows=MOST_PAIRS, bytes=64 << 20, cost=math.inf, timeout=5.0))
+"""For what was kept, which is read as any query is: somebody may have put a view in its place."""
 FORGET = f"delete from {SCHEMA}.solved where id = %s"
 SIMILAR = f"""
 select question, sql, similarity from (
@@ -116,8 +131,20 @@ def disable() -> Steps[None]:
 
 
 def enabled() -> Steps[bool]:
-    """Whether somebody has enabled learning in this database."""
-    return bool((yield Fetch(EXISTS, ())).rows[0][0])
+    """Whether somebody has enabled learning in this database, where the role may see that."""
+    try:
+        return bool((yield Fetch(EXISTS, ())).rows[0][0])
+    except pg.InsufficientPrivilege:
+        return False
+
+
+def require_own() -> Steps[None]:
+    """Raise NL2SQLError where another role made the table: its triggers would run as this one."""
+    if (yield Fetch(OTHERS, ())).rows:
+        raise NL2SQLError(
+            f"{SCHEMA}.solved, or its schema, is another role's; whoever owns it keeps what is "
+            "taught there, or drops it"
+        )
 
 
 def accept(question: str, sql: str) -> Steps[Template]:
@@ -154,10 +181,11 @@ def every() -> Steps[list[tuple[str, str]]]:
     if not (yield from enabled()):
         return []
     try:
-        rows = (yield Fetch(EVERY, (MOST_PAIRS,))).rows
-    except pg.InsufficientPrivilege:
+        found: ResultSet = yield from READER.steps(EVERY)
+    except RefusedError as error:
+        log.warning("what was taught cannot be read: %s", error)
         return []
-    return [(question, _shown(sql)) for question, sql in rows]
+    return [(str(question), _shown(str(sql))) for question, sql in found.rows]
 
 
 def similar(question: str, most: int = 3) -> Steps[list[Solved]]:

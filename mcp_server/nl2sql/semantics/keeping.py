@@ -68,7 +68,7 @@ def kept() -> Steps[str]:
         if not (yield Fetch(THERE, ())).rows[0][0]:
             return ""
         found: ResultSet = yield from READER.steps(DOCUMENT)
-    except RefusedError as error:
+    except (RefusedError, pg.InsufficientPrivilege) as error:
         log.warning("the semantics of the database cannot be read: %s", error)
         return ""
     return str(found.rows[0][0]) if found.rows else ""

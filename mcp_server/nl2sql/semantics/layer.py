@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from mcp_server.nl2sql import solved
-from mcp_server.nl2sql.database.connecting import Dsn, conninfo
+from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
 from mcp_server.nl2sql.database.steps import Steps, run
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.semantics import document, keeping
@@ -20,6 +20,7 @@ from mcp_server.nl2sql.semantics.applying import checked
 from mcp_server.nl2sql.semantics.suggesting import suggested
 
 T = TypeVar("T")
+PINNED = "select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
 
 
 class SemanticLayer:
@@ -35,12 +36,12 @@ class SemanticLayer:
 
     def show(self) -> str:
         """The document as it was set, with its comments; empty where there is none."""
-        return self._run(self._reading, keeping.kept())
+        return self._read(keeping.kept())
 
     def check(self, text: str) -> None:
         """Raises SemanticsError with every mistake of a document, the nearest names beside them."""
         found = document.read(text)
-        with self._connected(self._reading) as conn:
+        with connect_to_read(self._reading) as conn:
             run(conn, keeping.judged(checked(found, profile(conn))))
 
     def set(self, text: str) -> None:
@@ -49,36 +50,43 @@ class SemanticLayer:
         Raises SemanticsError, and then the last one stays; NL2SQLError where the role may not.
         """
         self.check(text)
-        self._run(self._writing, keeping.keep(text))
+        self._write(keeping.keep(text))
 
     def remove(self) -> None:
         """Remove the document."""
-        self._run(self._writing, keeping.remove())
+        self._write(keeping.remove())
 
     def suggest(self) -> str:
         """A document to begin with, from the schema, its data and what was accepted."""
-        with self._connected(self._reading) as conn:
+        with connect_to_read(self._reading) as conn:
             return suggested(profile(conn), run(conn, solved.every()))
 
     def teach(self, question: str, sql: str) -> None:
         """Keep a question with the SQL that is right for it; the next like it is answered so.
 
-        Raises RefusedError for SQL that is no read.
+        Raises RefusedError for SQL that is no read, NL2SQLError where another role made the table.
         """
-        self._run(self._writing, solved.enable())
-        self._run(self._writing, solved.accept(question, sql))
+        self._write(solved.enable(), solved.require_own(), solved.accept(question, sql))
 
     def taught(self) -> Sequence[tuple[str, str]]:
         """The questions that were taught, values cut out, each with its SQL; the newest first."""
-        return self._run(self._reading, solved.every())
+        return self._read(solved.every())
 
     def forget(self, question: str) -> bool:
-        """Take back what was taught for a question, as `taught` has it; False where nothing was."""
-        return self._run(self._writing, solved.forgotten(question))
+        """Take back what was taught for a question, as `taught` has it; False where nothing was.
 
-    def _run(self, dsn: Dsn, steps: Steps[T]) -> T:
-        with self._connected(dsn) as conn:
+        Raises NL2SQLError where another role made the table.
+        """
+        *_, found = self._write(solved.require_own(), solved.forgotten(question))
+        return bool(found)
+
+    def _read(self, steps: Steps[T]) -> T:
+        with connect_to_read(self._reading) as conn:
             return run(conn, steps)
 
-    def _connected(self, dsn: Dsn) -> "psycopg.Connection[Any]":
-        return psycopg.connect(conninfo(dsn), autocommit=True, prepare_threshold=None)
+    def _write(self, *steps: Steps[Any]) -> list[Any]:
+        """Do this one after the other; no name that others give comes before PostgreSQL's."""
+        where = conninfo(self._writing)
+        with psycopg.connect(where, autocommit=True, prepare_threshold=None) as conn:
+            conn.execute(PINNED)
+            return [run(conn, each) for each in steps]

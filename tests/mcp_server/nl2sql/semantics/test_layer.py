@@ -1,14 +1,16 @@
 """What a user says of a database is used in its questions, kept in it, and can do nothing else."""
 
 import json
+import uuid
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from mcp_server.nl2sql import SemanticLayer, Translator
 from mcp_server.nl2sql.asker import Asker
-from mcp_server.nl2sql.errors import SemanticsError
+from mcp_server.nl2sql.errors import NL2SQLError, SemanticsError
 from mcp_server.nl2sql.model.language_model import Message
 from tests.mcp_server.nl2sql.conftest import filled
 
@@ -297,3 +299,57 @@ def test_what_was_taught_is_shown_answers_and_is_taken_back(own_market: str) -> 
     assert not layer.forget(question)
     assert layer.taught() == []
     assert Asker(own_market).ask(question).origin != "solved"
+
+
+TRAP = """
+create role {role};
+grant {role} to current_user;
+grant create on database {database} to {role};
+create table caught (who text); grant insert on caught to {role};
+set role {role};
+create schema borealis_nl2sql;
+create table borealis_nl2sql.solved (id text primary key, question text, sql text, grams int[],
+    accepted int default 1, accepted_at timestamptz default now());
+create function borealis_nl2sql.snap() returns trigger language plpgsql as
+    $$begin insert into public.caught values (current_user); return new; end$$;
+create trigger snap before insert or delete on borealis_nl2sql.solved for each statement
+    execute function borealis_nl2sql.snap();
+grant usage on schema borealis_nl2sql to public;
+grant all on borealis_nl2sql.solved to public;
+reset role;
+"""
+
+
+def test_what_another_role_prepared_runs_nothing_as_the_one_who_teaches(own_market: str) -> None:
+    role = f"trapper_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        database = conn.info.dbname
+        for statement in TRAP.format(role=role, database=database).split(";\n"):
+            if statement.strip():
+                conn.execute(statement)
+    layer = SemanticLayer(own_market)
+    for attempt in (lambda: layer.teach("how many stalls", "select count(*) from stall"),
+                    lambda: layer.forget("how many stalls")):  # fmt: skip
+        with pytest.raises(NL2SQLError, match="another role's"):
+            attempt()
+    assert layer.taught() == []
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        assert conn.execute("select * from caught").fetchall() == []
+        conn.execute(f"drop owned by {role}")
+        conn.execute(f"drop role {role}")
+
+
+def test_a_role_that_may_not_see_the_schema_asks_all_the_same(own_market: str) -> None:
+    SemanticLayer(own_market).set(SAID)
+    SemanticLayer(own_market).teach("how many stalls are there", "select count(*) from stall")
+    role = f"clerk_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute(f"create role {role} login")
+        conn.execute(f"grant select on stall to {role}")
+    try:
+        assert rows(make_conninfo(own_market, user=role), "How many stalls are there?") == [(3,)]
+    finally:
+        with psycopg.connect(own_market, autocommit=True) as conn:
+            conn.execute(f"grant {role} to current_user")
+            conn.execute(f"drop owned by {role}")
+            conn.execute(f"drop role {role}")
