@@ -75,7 +75,8 @@ def slow(rows: Iterable[Row]) -> Iterator[Finding]:
 def worth_an_index(row: Row) -> bool:
     """Whether a statement takes so much time, of one call or of all, that an index is tried."""
     worth = row["mean_ms"] >= SLOW_MS or (row["share"] or 0.0) >= NOTED_SHARE
-    return worth and not row["hidden"] and row["calls"] >= LEAST_CALLS
+    known = row["query"] is not None and not row["hidden"]
+    return worth and known and row["calls"] >= LEAST_CALLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
                 cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE)
             )
         except BaseException:  # also where its caller gives it up
+            cluster.db_cluster = before
             await close_endpoints(runtime, cluster)
             await cluster.instances.stop(Shutdown.IMMEDIATE)
             await runtime.store(cluster, before)

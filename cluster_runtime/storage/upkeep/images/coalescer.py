@@ -19,7 +19,13 @@ from cluster_runtime.engine.system.files import remove_tree, take_over
 from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import Politeness
-from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
+from cluster_runtime.storage.disk.data_directory import (
+    Claim,
+    ControlFile,
+    DatabaseState,
+    boot_id,
+    distrust,
+)
 from cluster_runtime.storage.disk.page_images import PageImage, keep_pages_alone
 from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.priority import set_priority
@@ -86,14 +92,22 @@ class Coalescer:
     def give_away(self, image: PageImage, data_directory: Path, user: OsUser) -> bool:
         """Have the directory become another server's, where it still is what an image was made of.
 
-        It has that image's pages then, and is `user`'s; the next run begins with a copy of the
-        newest image. False where it is not, or not as the coalescer left it.
+        It has that image's pages then; the next run begins with a copy of the newest image. False
+        where it is not, or not as the coalescer left it, or where it cannot be moved; and for
+        another user, since a process of the one before might still have files of it open.
         """
-        if not self.can_go_on(0) or not image.is_copy_of(self.data_directory):
+        if user != self._user or not self.can_go_on(0):
             return False
-        keep_pages_alone(self.data_directory)
-        remove_tree(data_directory)
-        self.data_directory.rename(data_directory)
+        if not image.is_copy_of(self.data_directory):
+            return False
+        try:
+            distrust(self.data_directory)  # first: half of it is no directory to go on with
+            keep_pages_alone(self.data_directory)
+            remove_tree(data_directory)
+            self.data_directory.rename(data_directory)
+        except OSError as error:
+            _log.warning("the coalescer's directory is not given away", error=str(error))
+            return False
         return take_over(data_directory, user)
 
     def discard(self) -> None:
