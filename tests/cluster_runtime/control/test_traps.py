@@ -140,26 +140,24 @@ def test_no_trap_springs_with_a_right_that_its_maker_lacks(
 def test_a_tenant_who_locks_himself_out_locks_nobody_else_out_and_gets_back_in(
     shared_runtime: Runtime, statements: tuple[LiteralString, ...]
 ) -> None:
-    cluster = lockable(shared_runtime)
+    cluster = lockable(shared_runtime, "locked-out")
     with cluster.connect(autocommit=True) as conn:
         for statement in statements:
             conn.execute(statement)
-    shared_runtime.pause_db_cluster("lockable")
-    shared_runtime.modify_db_cluster("lockable", master_user_password=PASSWORD)
-    shared_runtime.failover_db_cluster("lockable")
-    shared_runtime.modify_db_cluster("lockable", reset_settings=True)
+    shared_runtime.pause_db_cluster("locked-out")
+    shared_runtime.modify_db_cluster("locked-out", master_user_password=PASSWORD)
+    shared_runtime.failover_db_cluster("locked-out")
+    shared_runtime.modify_db_cluster("locked-out", reset_settings=True)
     with cluster.connect(autocommit=True) as conn:
         conn.execute("create table proof (x int); drop table proof")
         assert conn.execute("select current_user").fetchone() == ("postgres",)
-    messages = [event.message for event in shared_runtime.describe_events("lockable")]
+    messages = [event.message for event in shared_runtime.describe_events("locked-out")]
     assert "settings of its databases and of its master user were reset" in messages
 
 
-def lockable(runtime: Runtime) -> ClusterHandle:
+def lockable(runtime: Runtime, name: str = "lockable") -> ClusterHandle:
     found = {each.db_cluster_identifier for each in runtime.describe_db_clusters()}
-    if "lockable" in found:
-        return runtime.cluster("lockable")
-    return runtime.create_db_cluster("lockable")
+    return runtime.cluster(name) if name in found else runtime.create_db_cluster(name)
 
 
 def test_a_database_that_refuses_connections_or_is_gone_comes_back(
