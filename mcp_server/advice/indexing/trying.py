@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any, TypeVar
 
+import anyio
 import psycopg
 from anyio import to_thread
 
@@ -65,6 +66,9 @@ ROWS_MIN = 1000
 RUNNING = limits_of_a_call(VALUES, RUN_SECONDS)
 BUILDING = limits_of_a_call(seconds=BUILD_SECONDS)
 SETTLED = "rollback; deallocate all"
+ADVISING = anyio.Semaphore(1)
+"""One check at a time: it has two connections, and who has one while it waits for another may wait
+for one that waits as well."""
 NO_TIME = f"not tried: the {ALL_SECONDS:g} s of this check were over"
 
 
@@ -93,6 +97,7 @@ async def advise(slow: Sequence[Row], branch: Database, database: str | None) ->
     Raises psycopg.Error when a connection is lost.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(ADVISING)
         reader = await stack.enter_async_context(reading(branch, database, RUNNING))
         builder = await stack.enter_async_context(connected(branch, database, BUILDING))
         await builder.execute(catalog.PINNED)

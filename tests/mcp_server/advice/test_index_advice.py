@@ -3,16 +3,21 @@
 import re
 from typing import Any
 
+import anyio
 import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from mcp_server import sessions
+from mcp_server.advice.findings import worth_an_index
 from mcp_server.advice.indexing import trying
 from mcp_server.databases.existing import Databases, ExistingDatabase
 from mcp_server.server import build_database_server, build_server
 from mcp_server.toolkit.toolsets import chosen
 from mcp_server.tools import ServerScope
 from tests.mcp_server.conftest import Tools
+
+HANGS_SECONDS = 90.0
 
 SHAPE = """
 create extension pg_stat_statements;
@@ -229,3 +234,29 @@ async def test_where_there_is_no_branch_it_says_so(runtime: Runtime, slow: Clust
     ):
         _, told = await advice(tools)
         assert reason in told["not_checked"]["index_advice"]
+
+
+async def test_checks_at_once_do_not_wait_for_each_other(
+    advising: Tools, slow: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each needs two connections, of which there are two."""
+    monkeypatch.setattr(sessions, "CONNECTIONS", anyio.Semaphore(2))
+    used(slow, "select * from events where customer = 5")
+    told: list[dict[str, Any]] = []
+
+    async def check() -> None:
+        found, _ = await advice(advising)
+        told.append(found)
+
+    with anyio.fail_after(HANGS_SECONDS):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(check)
+    assert len(told) == 3
+
+
+def test_a_statement_whose_text_is_not_known_is_passed_over() -> None:
+    """As where pg_stat_statements lost the file that has the texts."""
+    row = {"mean_ms": 5000.0, "share": 0.9, "hidden": None, "calls": 9, "query": None}
+    assert not worth_an_index(row)
+    assert worth_an_index(row | {"hidden": False, "query": "select 1"})
