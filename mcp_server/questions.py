@@ -143,9 +143,10 @@ class Questions:
     ) -> str:
         assert found.sql is not None
         turn = question.text, found.sql
+        before = context[1 - TURNS_KEPT :] if found.follows else ()
         kept = _Kept(
             (cluster.id, question.database),
-            (*context[1 - TURNS_KEPT :], turn),
+            (*before, turn),
             found.teaches or (None if found.follows else turn),
         )
         handle = secrets.token_urlsafe(6)

@@ -145,11 +145,15 @@ def answering(
             chosen = yield from _with_model(findings, reads, outcome, translation)
     answer = _answer(question, findings, chosen, translation, explain, shown_rows)
     sql = answer.sql
-    if sql is None or answer.origin != "built-in":
+    if sql is None:
         return answer
+    if answer.origin != "built-in":
+        # What a model made of the questions before is not known; what was taught stands alone.
+        return replace(answer, follows=bool(context) and answer.origin != "solved")
     if translation.about_schema:
         answer = replace(answer, reading=translation.reading)
-    lesson = (context[-1][0], sql) if translation.corrects else None
+    # Of several turns, only the first one's question says all that was asked.
+    lesson = (context[0][0], sql) if translation.corrects and len(context) == 1 else None
     return replace(answer, teaches=lesson, follows=translation.follows)
 
 

@@ -35,6 +35,7 @@ from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.schema.narrowing import Narrowing
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.semantics.keeping import understood
+from mcp_server.nl2sql.semantics.queries import filtered
 from mcp_server.nl2sql.semantics.wording import in_own_words
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
@@ -195,7 +196,7 @@ class Translator:
         found = following(question, context, linker, graph, datetime.date.today())
         if found is None:
             return None
-        sql = found.tree.sql(dialect="postgres")
+        sql = filtered(found.tree, known.profile).sql(dialect="postgres")
         try:
             first_rows(loan.conn, sql)
         except RefusedError:

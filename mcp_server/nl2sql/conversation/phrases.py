@@ -90,7 +90,7 @@ GROUP = re.compile(
 )
 MEASURE = re.compile(
     r"^(?:(?:use|show|give|take|me|with|the) )*"
-    r"(?P<measure>average|mean|total|sum|maximum|max|minimum|min|median)"
+    r"(?P<measure>average|mean|total|sum|maximum|max|minimum|min)"
     r"(?: of (?:that|it|them|those))?(?: instead)?$",
     re.IGNORECASE,
 )

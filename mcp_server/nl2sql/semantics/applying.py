@@ -123,7 +123,7 @@ def _columns(
         if table.column(name) is None:
             report(_no_column(f"cube {cube.name!r}, display", name, table))
     for dimension in cube.dimensions:
-        column = table.column(dimension.column)
+        column = _column(table, dimension.column)
         place = f"cube {cube.name!r}, dimension {dimension.name!r}"
         if column is None:
             report(_no_column(place, dimension.column, table))
@@ -139,6 +139,14 @@ def _columns(
             stored = held.get(normal_text(code), code)
             meanings.append((stored, meaning))
         yield column, meanings
+
+
+def _column(table: Table, said: str) -> Column | None:
+    """A column as a document has it: by its name, or as SQL writes that."""
+    found = table.column(said)
+    if found is None and (parts := identifiers.read(said)) is not None:
+        found = table.column(parts[-1])
+    return found
 
 
 def _metrics(cube: Cube, table: Table, report: Report) -> list[Column]:
@@ -187,7 +195,7 @@ def _synonyms(document: Semantics, found: Profile, report: Report) -> Iterator[S
         said = [(cube.name, table.words, cube.synonyms)]
         said += [(m.name, identifier_words(m.name), m.synonyms) for m in cube.metrics]
         for dimension in cube.dimensions:
-            column = table.column(dimension.column)
+            column = _column(table, dimension.column)
             if column is not None:
                 named = dimension.synonyms
                 if identifier_words(dimension.name) != column.words:

@@ -13,6 +13,7 @@ import yaml
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from mcp_server.nl2sql.database import identifiers
 from mcp_server.nl2sql.schema.display import full_name
 from mcp_server.nl2sql.schema.legends import legend
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
@@ -185,4 +186,4 @@ def _rules_of(accepted: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _written(column: Column) -> str:
-    return exp.column(column.name, quoted=not column.name.islower()).sql("postgres")
+    return identifiers.written(column.name)

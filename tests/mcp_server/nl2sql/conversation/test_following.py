@@ -163,6 +163,12 @@ def test_a_correction_teaches(fresh_dsn: str) -> None:
     assert sorted(answer.rows) == [(1,), (3,), (5,), (6,)]
     assert answer.teaches == (question, answer.sql)
 
+    # What is put right is a part of a question then, and says nothing by itself.
+    longer = [wrong, ("and in 2022?", wrong[1].replace("2023", "2022"))]
+    later = Asker(dsn).ask("no, by the closing date", context=longer)
+    assert later.sql is not None
+    assert (later.teaches, later.follows) == (None, True)
+
     layer = SemanticLayer(dsn)
     layer.teach(*answer.teaches)
     again = Asker(dsn).ask("jobs in 2022")

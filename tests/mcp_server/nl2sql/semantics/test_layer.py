@@ -288,6 +288,30 @@ def test_a_suggestion_can_be_set_as_it_is(own_market: str) -> None:
     assert rows(own_market, "What is the revenue?") == [(68,)]
 
 
+def test_a_suggestion_writes_names_as_sql_does(own_market: str) -> None:
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute(
+            """create table stock (stock_id int primary key, "order" char(1), "My State" char(1));
+            insert into stock
+              select n, chr(65 + n % 2), chr(65 + n % 3) from generate_series(1, 9) n;
+            comment on column stock."order" is 'A = ascending, B = backwards';
+            comment on column stock."My State" is 'A = active, B = broken, C = closed'"""
+        )
+    layer = SemanticLayer(own_market)
+    document = layer.suggest()
+    assert "backwards" in document
+    assert "broken" in document
+    layer.set(document)
+    assert rows(own_market, "How many stock are broken?") == [(3,)]
+
+
+def test_a_follow_up_meets_the_default_filter_too(market: str) -> None:
+    stalls = "How many stalls are there?", "select count(*) from stall"
+    answer = Asker(market).ask("and with sales?", context=[stalls])
+    assert answer.follows
+    assert "NOT voided" in (answer.sql or "")
+
+
 def test_what_was_taught_is_shown_answers_and_is_taken_back(own_market: str) -> None:
     layer = SemanticLayer(own_market)
     question, sql = "How lively is the north hall?", "select count(*) from stall where hall='north'"
