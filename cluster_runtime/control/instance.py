@@ -58,20 +58,26 @@ select coalesce(pg_catalog.sum(xact_commit), 0)::int8,
 """All that is asked of a server once a second: that it answers counts for its health."""
 ALL_LOGINS = "select rolname from pg_catalog.pg_roles where rolcanlogin and not rolsuper"
 
-LOCKS_THE_ROLES = """
-select distinct pid from pg_catalog.pg_locks
- where granted and locktype operator(pg_catalog.=) 'relation'
-   and database operator(pg_catalog.=) 0
-   and mode operator(pg_catalog.=)
+_OF_CLIENTS = """
+select l.pid from pg_catalog.pg_locks l join pg_catalog.pg_stat_get_activity(null) a
+    on a.pid operator(pg_catalog.=) l.pid
+   and a.backend_type operator(pg_catalog.=) 'client backend'
+ where l.granted"""
+"""Without the view, which locks what others may have locked. A reader's own process, which holds
+the locks of what it replays, is no client's."""
+
+LOCKS_THE_ROLES = f"""{_OF_CLIENTS} and l.locktype operator(pg_catalog.=) 'relation'
+   and l.database operator(pg_catalog.=) 0
+   and l.mode operator(pg_catalog.=)
        any (array['ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'])
+ group by l.pid
 """
 """Who locks a catalog that all databases share, as a member of pg_maintain may: nobody could log in
 any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
 
-HOLDS_MOST_LOCKS = """
-select pid from pg_catalog.pg_locks
- where granted and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
- group by pid having pg_catalog.count(*) operator(pg_catalog.>) 100
+HOLDS_MOST_LOCKS = f"""{_OF_CLIENTS}
+   and l.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+ group by l.pid having pg_catalog.count(*) operator(pg_catalog.>) 100
  order by pg_catalog.count(*) desc limit 1
 """
 """Who fills the table of locks that all sessions share, as any role may with pg_advisory_lock: then
@@ -410,7 +416,10 @@ class HostedInstance:
                 return await self.admin.execute(statement, *values)
             except tuple(_ENDED) as error:
                 found, why = _ENDED[type(error)]
-                for (pid,) in await self.admin.execute(found):
+                holders = await self.admin.execute(found)
+                if not holders:
+                    break
+                for (pid,) in holders:
                     _log.warning(f"ending a session that {why}", pid=pid)
                     self._instance.end_backend(pid)
                 await asyncio.sleep(ENDING_S)

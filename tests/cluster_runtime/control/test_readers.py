@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.control.instance import LOCKS_THE_ROLES
 from cluster_runtime.errors import (
     ClusterEndpointNotFoundError,
     InstanceAlreadyExistsError,
@@ -225,6 +226,23 @@ def test_a_reader_that_serves_has_no_problem_whoever_started_it(
     hosted(shared_runtime, pair).problems[name] = "it did not start when it was last tried"
     wait_until(lambda: statuses(pair) == ["available"] * 3, 20)
     assert who(pair, name)[1]
+
+
+def test_the_process_that_replays_locks_is_no_session_to_end(
+    shared_runtime: Runtime, pair: ClusterHandle
+) -> None:
+    reader = hosted(shared_runtime, pair).instances.readers[names(pair)[1]]
+
+    def asked(query: str) -> list[Any]:
+        found: list[Any] = shared_runtime._home.thread.call(reader.admin.execute(query))
+        return found
+
+    with pair.connect(autocommit=True) as writing, pair.connect() as locking:
+        writing.execute("insert into t values (21)")
+        locking.execute("lock table pg_catalog.pg_authid in access exclusive mode")
+        writing.execute("insert into t values (22)")  # a commit takes what is logged with it
+        wait_until(lambda: asked("select 1 from pg_locks where mode = 'AccessExclusiveLock'"))
+        assert asked(LOCKS_THE_ROLES) == []
 
 
 def test_a_reader_is_rebooted_alone(shared_runtime: Runtime, pair: ClusterHandle) -> None:
