@@ -12,6 +12,7 @@ from cluster_runtime.gateway.backend import Login
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.gateway.relay.reactor import Reactor
 from cluster_runtime.gateway.relay.traffic import Traffic
+from cluster_runtime.gateway.waking import Waking
 from cluster_runtime.gateway.wire.cancel_keys import BackendKey, CancelKeys, CancelTarget
 from cluster_runtime.logs import EventLogger
 
@@ -94,8 +95,9 @@ class Door(Protocol):
     async def login(self, user: str) -> Login | None:
         """Who a user is; None where there is no such role."""
 
-    async def wake(self) -> Path:
-        """Start the server where it does not run; the folder of its socket."""
+    @property
+    def waking(self) -> Waking:
+        """What its clients wait for together."""
 
     def check_token(self, token: str, user: str, port: int) -> TokenRefusal | None:
         """Why an IAM token is refused; None if it is good. port: that the client came in by."""

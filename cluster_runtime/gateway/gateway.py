@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from cluster_runtime.errors import InvalidParameterError
@@ -37,13 +36,12 @@ from cluster_runtime.gateway.routes import NO_SUCH_ENDPOINT, Routes
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.shared_port import SharedPort
 from cluster_runtime.gateway.waiting_room import WaitingRoom
+from cluster_runtime.gateway.waking import Waking, to_its_end
 from cluster_runtime.gateway.wire.cancel_keys import BackendKey, CancelKeys, CancelTarget
 from cluster_runtime.logs import EventLogger, get_logger
 
 LOOK_UPS_MAX = 8
 """Roles of one endpoint that are looked up at a time."""
-
-Result = TypeVar("Result")
 
 log = get_logger(__name__)
 
@@ -254,7 +252,7 @@ class Endpoint:
         # An empty set takes three times as much, and most clusters are paused.
         self._sessions: dict[Visitor, None] = {}
         self._one_closed: asyncio.Event | None = None
-        self._waking: asyncio.Future[Path] | None = None
+        self._waking: Waking | None = None
         self._look_ups: asyncio.Semaphore | None = None
         self._reception = Reception(
             bind_loopback(spec.port),
@@ -461,13 +459,13 @@ class Endpoint:
         await places.acquire()
         work = asyncio.ensure_future(self._backend.login(user))
         work.add_done_callback(lambda _: places.release())
-        return await _to_its_end(work)
+        return await to_its_end(work)
 
-    async def wake(self) -> Path:
-        """One wake for all who wait, which goes on when they leave; a way for each of them."""
-        if self._waking is None or self._waking.done():
-            self._waking = asyncio.ensure_future(self._backend.wake())
-        return self._backend.route(await _to_its_end(self._waking))
+    @property
+    def waking(self) -> Waking:
+        """What its clients wait for together."""
+        self._waking = self._waking or Waking(self._backend)
+        return self._waking
 
     def check_token(self, token: str, user: str, port: int) -> TokenRefusal | None:
         """Why an IAM token is refused; None if it is good.
@@ -484,17 +482,3 @@ class Endpoint:
             access_keys=self._gateway.access_keys,
             now=self.now(),
         )
-
-
-async def _to_its_end(work: asyncio.Future[Result]) -> Result:
-    """The result of work that goes on where the caller is cancelled.
-
-    Then nobody hears of its failure, which asyncio would print to standard error.
-    """
-    work.add_done_callback(_heard)
-    return await asyncio.shield(work)
-
-
-def _heard(work: asyncio.Future[Result]) -> None:
-    if not work.cancelled():
-        work.exception()

@@ -273,9 +273,10 @@ class Session:
         self._admitted = True
 
         async def open_it() -> Server:
-            path = await self._door.wake()
-            # Kept at once: whoever is cancelled just now does not hear of it any more.
-            self._server = await open_server(self._loop, path, connect.startup_message)
+            path = await self._door.waking.wake()
+            async with self._door.waking.turn(path, connect.database):
+                # Kept at once: whoever is cancelled just now does not hear of it any more.
+                self._server = await open_server(self._loop, path, connect.startup_message)
             return self._server
 
         try:

@@ -345,6 +345,7 @@ class Supervisor:
                     seen.replayed, durable, seen.committed, now
                 )
         except _FAILURES as error:
+            self._cluster.lag.pop(name, None)
             _log.info("an instance went away while it was asked", error=str(error))
         finally:
             health.answered()

@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.control.servers.postgres import DAMAGED
+from cluster_runtime.gateway import session
 from cluster_runtime.storage.upkeep import data_directories
 from tests.waiting import wait_until
 
@@ -216,3 +218,24 @@ def test_many_who_connect_to_a_cluster_that_does_not_wake_hear_it_all(
     assert all("could not be started" in str(each) for each in answers)
     assert 1 <= len(tries) <= 20
     assert row_of(cluster) == (42,)
+
+
+def test_of_many_who_wait_for_a_resume_one_enters_the_database_first(
+    cluster: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes the caches that PostgreSQL removes at a start, and the others find them."""
+    seen: list[str] = []
+    enter = session.open_server
+
+    async def watched(*arguments: Any) -> Any:
+        seen.append("enters")
+        try:
+            return await enter(*arguments)
+        finally:
+            seen.append("is through")
+
+    monkeypatch.setattr(session, "open_server", watched)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: row_of(cluster), range(8))) == [(42,)] * 8
+    assert seen[:2] == ["enters", "is through"]
+    assert seen.count("enters") == 8
