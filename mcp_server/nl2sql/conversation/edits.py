@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.conversation import phrases
-from mcp_server.nl2sql.conversation.naming import UNITS, Names
+from mcp_server.nl2sql.conversation.naming import Names
 from mcp_server.nl2sql.conversation.standing import Standing
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.model import Column, Kind
 from mcp_server.nl2sql.sql.expressions import AGGREGATES, period_of
-from mcp_server.nl2sql.sql.logical import Period
+from mcp_server.nl2sql.sql.logical import UNITS, Period
 
 MEASURES = {
     "average": "avg", "mean": "avg", "total": "sum", "sum": "sum", "maximum": "max", "max": "max",
@@ -211,7 +211,7 @@ def _regrouped(said: phrases.Said, names: Names) -> exp.Query | None:
     kept: list[exp.Expr] = []
     if "also" in said.openers:
         kept = [e.copy() for e in select.expressions if not _measure(e)]
-    by = match["by"]
+    by = match["by"] or match["every"]
     unit = UNITS.get(by.lower().strip())
     table = names.table(by)
     if unit is not None and (date := names.date()) is not None:

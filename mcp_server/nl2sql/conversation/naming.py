@@ -11,17 +11,12 @@ from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.joined import NoJoinError
-from mcp_server.nl2sql.sql.logical import Unit
 from mcp_server.nl2sql.words.tokens import Mark, Token, tokenize
 
 LEAST = 0.6
 """The score under which a name is none."""
 HERE = 0.25
 """What it counts that a column's table is in the query."""
-UNITS: dict[str, Unit] = {
-    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
-    "yearly": "year", "monthly": "month", "weekly": "week", "daily": "day",
-}  # fmt: skip
 DATES = frozenset({"date", "time", "day", "when"})
 POINTING = frozenset({"it", "they", "be", "have", "that", "on", "at", "of"})
 SURELY = 0.9

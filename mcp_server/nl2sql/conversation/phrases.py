@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from mcp_server.nl2sql.sql.logical import UNITS
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
 _OPENERS = (
@@ -85,7 +86,8 @@ DROP = re.compile(
 )
 GROUP = re.compile(
     rf"^(?:(?:group|split|break)(?:ed)?(?: {_THEM})?(?: down)? |broken down )?"
-    r"(?:by|per|for each|for every|in each)(?: the)? (?P<by>.+?)(?: instead)?$",
+    r"(?:(?:by|per|for each|for every|in each)(?: the)? (?P<by>.+?)"
+    rf"|(?P<every>{'|'.join(unit for unit in UNITS if unit not in UNITS.values())}))(?: instead)?$",
     re.IGNORECASE,
 )
 MEASURE = re.compile(

@@ -1,7 +1,7 @@
 """What is known of a database: tables, columns, keys, and the text values that people name."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
@@ -175,3 +175,21 @@ class Profile:
         """The columns of all tables."""
         for table in self.tables:
             yield from table.columns
+
+    def only(self, kept: Collection[Table]) -> "Profile":
+        """The same of some of its tables, and of what leads from one of them to another."""
+        return replace(
+            self,
+            tables=[table for table in self.tables if table in kept],
+            foreign_keys=[
+                key
+                for key in self.foreign_keys
+                if key.column.table in kept and key.target.table in kept
+            ],
+            value_index={
+                text: there
+                for text, held in self.value_index.items()
+                if (there := [each for each in held if each[0].table in kept])
+            },
+            derived=[column for column in self.derived if column.table in kept],
+        )

@@ -46,7 +46,7 @@ class Narrowing(Generic[T]):
         tables = frozenset(self.tables(tokens))
         made = self._kept.get(tables)
         if made is None:
-            made = self._kept[tables] = self._make(self._of(tables))
+            made = self._kept[tables] = self._make(self.profile.only(tables))
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return made
@@ -96,21 +96,6 @@ class Narrowing(Generic[T]):
                     seen[other] = None
                     waiting.append(other)
         return list(seen)[len(best) : len(best) + NARROWED_TO // 2]
-
-    def _of(self, kept: frozenset[Table]) -> Profile:
-        tables = [table for table in self.profile.tables if table in kept]
-        keys = [
-            key
-            for key in self.profile.foreign_keys
-            if key.column.table in kept and key.target.table in kept
-        ]
-        computed = [column for column in self.profile.derived if column.table in kept]
-        index = {
-            normal: there
-            for normal, held in self.profile.value_index.items()
-            if (there := [each for each in held if each[0].table in kept])
-        }
-        return Profile(tables, keys, index, computed, self.profile.synonyms, self.profile.hidden)
 
 
 def _phrases(tokens: Sequence[Token]) -> Iterator[str]:

@@ -74,18 +74,9 @@ def applied(document: Semantics, found: Profile) -> None:
 
 
 def _hide(found: Profile, hidden: set[Table]) -> None:
-    found.tables = [table for table in found.tables if table not in hidden]
-    found.foreign_keys = [
-        key
-        for key in found.foreign_keys
-        if key.column.table not in hidden and key.target.table not in hidden
-    ]
-    found.derived = [column for column in found.derived if column.table not in hidden]
-    found.value_index = {
-        text: there
-        for text, held in found.value_index.items()
-        if (there := [each for each in held if each[0].table not in hidden])
-    }
+    shown = found.only(set(found.tables) - hidden)
+    found.tables, found.foreign_keys = shown.tables, shown.foreign_keys
+    found.value_index, found.derived = shown.value_index, shown.derived
 
 
 def _tables(document: Semantics, found: Profile, report: Report) -> Iterator[tuple[Cube, Table]]:

@@ -155,6 +155,12 @@ class Order:
 
 
 Unit = Literal["year", "quarter", "month", "week", "day"]
+UNITS: dict[str, Unit] = {
+    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
+    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
+    "monthly": "month", "weekly": "week", "daily": "day",
+}  # fmt: skip
+"""What questions call them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mcp_server.nl2sql.sql.logical import UNITS
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
-UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter",
-         "yearly": "year", "annual": "year"}  # fmt: skip
 _UNIT = r"day|week|month|quarter|year"
 _COUNT = r"\d+|" + "|".join(word for word, number in NUMBER_WORDS.items() if 1 < number < 21)
 _SAYS_UNIT = re.compile(

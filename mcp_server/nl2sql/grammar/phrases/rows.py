@@ -49,17 +49,12 @@ from mcp_server.nl2sql.grammar.nodes import (
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.schema.model import Kind
-from mcp_server.nl2sql.sql.logical import Unit
+from mcp_server.nl2sql.sql.logical import UNITS
 from mcp_server.nl2sql.words.tokens import lemma
 
 MEASURED = NAME
 """What stands before the `by` that makes groups."""
 THEIRS = frozenset({"their", "its", "his", "her"})
-UNITS: dict[str, Unit] = {
-    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
-    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
-    "monthly": "month", "weekly": "week", "daily": "day",
-}  # fmt: skip
 
 
 @phrase((OF | FOR)("o").maybe + (IN | BY).maybe + DISTINCT.maybe + TAB("t"), 0.25)

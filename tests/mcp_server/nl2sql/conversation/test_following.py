@@ -89,6 +89,7 @@ def ask(dsn: str, question: str, *context: tuple[str, str]) -> list[tuple[Any, .
         ("without the filter", LONG, None),
         ("by country instead", HOURS, [("Finland", 13), ("Norway", 41)]),
         ("and per year?", HOURS, [(2022, 34), (2023, 20)]),
+        ("and annually?", HOURS, [(2022, 34), (2023, 20)]),
         ("use the average instead", HOURS, [("painter", 9.0), ("rigger", 9.5), ("welder", 7.0)]),
     ],
 )
