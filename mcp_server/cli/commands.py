@@ -46,6 +46,7 @@ from mcp_server.cli.options import (
     Enforced,
     HttpHost,
     HttpPort,
+    Lexicon,
     MemoryCluster,
     Model,
     Name,
@@ -64,6 +65,7 @@ from mcp_server.cli.options import (
 from mcp_server.cli.simulating import commands as simulating
 from mcp_server.cli.watching import commands as watching
 from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
+from mcp_server.nl2sql.words import LEXICON_VARIABLE
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -306,6 +308,7 @@ def ask(
         bool, typer.Option("--follow", "-f", help="It builds on the last question asked of it.")
     ] = False,
     model: Model = None,
+    lexicon: Lexicon = None,
     as_json: AsJson = False,
     dsn: Dsn = None,
     region: Region = None,
@@ -313,6 +316,8 @@ def ask(
     ca_bundle: CaBundle = None,
 ) -> None:
     """Ask a question in English: prints the SQL, what it computes, and the rows."""
+    if lexicon is not None:
+        os.environ[LEXICON_VARIABLE] = lexicon  # read with the translator, below
     with loading():
         from mcp_server.cli import existing
         from mcp_server.cli.asking.conversing import ask_in_turn

@@ -19,6 +19,7 @@ from cluster_runtime.serverless.options import (
     ENFORCEMENT_VARIABLE,
     OVERCOMMIT_VARIABLE,
 )
+from mcp_server.nl2sql.words import LEXICON_VARIABLE
 
 STATE_DIR = Path("~/.borealis")
 STATE_DIR_VARIABLE = "BOREALIS_STATE_DIR"
@@ -44,6 +45,15 @@ def moment(given: str, option: str) -> datetime:
         ) from None
 
 
+Lexicon = Annotated[
+    str | None,
+    typer.Option(
+        "--lexicon",
+        envvar=LEXICON_VARIABLE,
+        help="Files or folders with words of your own (docs/nl2sql-lexicon.md).",
+        metavar="FILE",
+    ),
+]
 StateDir = Annotated[
     Path,
     typer.Option(

@@ -78,6 +78,13 @@ class SemanticsError(NL2SQLError):
         return error
 
 
+class LexiconError(NL2SQLError):
+    """A file of the lexicon has a mistake, or is not there. No question is read until it is mended.
+
+    The message names the file and, where there is one, the line and the key.
+    """
+
+
 class ModelError(NL2SQLError):
     """The language model gave no usable answer. Another try, or another model, may help."""
 

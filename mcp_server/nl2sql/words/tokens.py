@@ -9,89 +9,12 @@ from functools import lru_cache
 
 import snowballstemmer
 
-IRREGULAR = {
-    "ids": "id",
-    "people": "person",
-    "men": "man",
-    "women": "woman",
-    "children": "child",
-    "feet": "foot",
-    "teeth": "tooth",
-    "mice": "mouse",
-    "geese": "goose",
-    "shelves": "shelf",
-    "wolves": "wolf",
-    "calves": "calf",
-    "loaves": "loaf",
-    "halves": "half",
-    "knives": "knife",
-    "wives": "wife",
-    "thieves": "thief",
-    "analyses": "analysis",
-    "diagnoses": "diagnosis",
-    "crises": "crisis",
-    "theses": "thesis",
-    "hypotheses": "hypothesis",
-    "indices": "index",
-    "matrices": "matrix",
-    "vertices": "vertex",
-    "criteria": "criterion",
-    "phenomena": "phenomenon",
-    "data": "data",
-    "series": "series",
-    "species": "species",
-    "lives": "live",
-    "has": "have",
-    "had": "have",
-    "having": "have",
-    "is": "be",
-    "are": "be",
-    "was": "be",
-    "were": "be",
-    "been": "be",
-    "did": "do",
-    "does": "do",
-    "this": "this",
-    "less": "less",
-    "address": "address",
-    "status": "status",
-    "campus": "campus",
-    "bus": "bus",
-    "gas": "gas",
-    "its": "its",
-    "as": "as",
-    "class": "class",
-    "us": "us",
-}
+from mcp_server.nl2sql.words.files import lexicon
 
-NUMBER_WORDS = {
-    word: number
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"once": 1, "twice": 2, "hundred": 100, "thousand": 1000, "million": 1_000_000}
+IRREGULAR = lexicon().lemmas
+"""Forms of words that no rule makes, and what they are forms of."""
+
+NUMBER_WORDS = lexicon().numbers
 
 SCALES = {"k": 1000, "m": 1_000_000}
 """What a letter behind a number says: 100k."""
