@@ -27,6 +27,8 @@ from mcp_server.nl2sql.database.lending import Lender, Loan
 from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.database.steps import Fetch, Row, Script, Steps, run
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
+from mcp_server.nl2sql.languages.reading import in_english, require_known
+from mcp_server.nl2sql.languages.rewriting import Interpreter
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.mending.mend import Mended, mends
 from mcp_server.nl2sql.model.facts import Facts, facts
@@ -95,15 +97,20 @@ class Translator:
     (a cluster's holds a token of 15 minutes). Any PostgreSQL from 16 on will do: nothing is made in
     it, and nothing runs outside a READ ONLY transaction but a look at `pg_catalog`.
 
+    language: the code of the questions' language, as `de`; None tells it by their words.
+
     Connections are closed when no question has come for a while, and made again when they are lost
     (`database/lending.py`). Threads wait for each other only while the database is profiled.
     """
 
-    def __init__(self, dsn: Dsn) -> None:
+    def __init__(self, dsn: Dsn, language: str | None = None) -> None:
+        require_known(language)
         self.dsn = dsn
+        self.language = language
         self._lender = Lender(dsn)
         self._profiling = threading.Lock()
         self._known: tuple[Row | None, Narrowing[_Scope]] | None = None
+        self._interpreting: tuple[Profile, Interpreter] | None = None
         self._looked = -math.inf
         """When it was last seen that nothing had changed."""
 
@@ -124,9 +131,13 @@ class Translator:
 
         def translated(loan: Loan) -> Translation:
             known = self._profile(loan)
-            return self._told_or_followed(loan, known, texts[-1], context) or self._best(
-                loan, known, texts, explain
+            said = in_english(texts, self._interpreter(known.profile), self.language)
+            if said.reason:
+                return Translation(None, 0.0, reason=said.reason, unused=said.unknown)
+            found = self._told_or_followed(loan, known, said.texts[-1], context) or self._best(
+                loan, known, said.texts, explain
             )
+            return replace(found, assumptions=(*said.notes, *found.assumptions))
 
         return self._with_loan(translated)
 
@@ -174,8 +185,14 @@ class Translator:
             self._lender.renew(loan)
             return use(loan)
 
+    def _interpreter(self, known: Profile) -> Interpreter:
+        kept = self._interpreting
+        if kept is None or kept[0] is not known:
+            self._interpreting = kept = known, Interpreter(known)
+        return kept[1]
+
     def _best(
-        self, loan: Loan, known: Narrowing[_Scope], texts: list[str], explain: bool
+        self, loan: Loan, known: Narrowing[_Scope], texts: Sequence[str], explain: bool
     ) -> Translation:
         found = [self._translate(loan, known, text, explain) for text in texts]
         return max(found, key=lambda each: each.confidence)

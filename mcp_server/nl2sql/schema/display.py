@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
-from mcp_server.nl2sql.words.lexicon import PEOPLE
+from mcp_server.nl2sql.words.lexicon import PEOPLE, TITLES
 from mcp_server.nl2sql.words.tokens import identifier_words
 
 _FIRST = re.compile(r"(?:^|_)(?:first|given|fore)_?name$|(?:^|_)f_?name$")
@@ -28,6 +28,10 @@ def name_of(table: Table) -> Column | None:
             score = 4
         elif column.words[-1:] == ("name",) or low.endswith("name"):
             score = 2 + 1.0 * any(w in low for w in table.words)
+        elif len(column.words) == 1 and column.words[0] in TITLES:
+            score = 2.5
+        elif TITLES & set(column.words) and set(column.words) <= TITLES | set(table.words):
+            score = 2.2
         elif low in ("title",) or column.words[-1:] == ("title",):
             score = 1.8
         elif set(column.words) and set(column.words) <= set(table.words):

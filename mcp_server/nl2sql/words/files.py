@@ -33,13 +33,14 @@ WORDS = (
 class Language:
     """What turns questions of another language into English; `languages` says how.
 
-    tells: words that tell it. phrases: by what they are called, what stands for which words; those
+    tells: words that tell it. called: words of columns that hold names. phrases: by what they are called, what stands for which words; those
     of the group `names` are what schemas call things. order: patterns, and what they become.
     """
 
     code: str
     name: str = ""
     tells: frozenset[str] = frozenset()
+    called: frozenset[str] = frozenset()
     phrases: dict[str, dict[str, str]] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
 
@@ -173,6 +174,8 @@ class _File:
                 found.name = value
             elif key == "tells":
                 found.tells |= frozenset(self._split(value, key))
+            elif key == "called":
+                found.called |= frozenset(self._split(value, key))
             elif key == "order":
                 found.order += self._order(value, found)
             else:

@@ -74,6 +74,9 @@ SEXES: dict[str, tuple[tuple[str, ...]]] = {
 }
 """How else columns say it."""
 
+TITLES = frozenset[str]().union(*(each.called for each in _FOUND.languages.values()))
+"""What schemas in other languages call the names of things."""
+
 EVERYDAY = frozenset(word for group in (*SYNONYMS, *RELATED) for word in group)
 """Words that are no misspelling of a name, however like it they look."""
 
