@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_server.nl2sql.errors import LexiconError
-from mcp_server.nl2sql.languages.rewriting import Interpreter
+from mcp_server.nl2sql.languages.rewriting import Interpreter, Rewritten
 from mcp_server.nl2sql.languages.telling import languages_of
 from mcp_server.nl2sql.words.files import ENGLISH, lexicon
 
@@ -29,17 +29,23 @@ def in_english(
     codes = [language] if language else languages_of(texts[-1])
     if list(codes) == [ENGLISH]:
         return InEnglish(texts)
-    if len(codes) > 1:
+    ways = {code: [interpreter.in_english(text, code) for text in texts] for code in codes}
+    unknown = {code: _unknown(read) for code, read in ways.items()}
+    whole = [code for code in codes if not unknown[code]]
+    if len(codes) > 1 and len(whole) != 1:
         names = " or ".join(map(_name, codes))
         return InEnglish(texts, reason=f"the question may be in {names}: its words do not tell")
-    read = [interpreter.in_english(text, codes[0]) for text in texts]
-    unknown = tuple(dict.fromkeys(word for each in read for word in each.unknown))
-    if unknown:
-        words = ", ".join(map(repr, unknown))
-        reason = f"the question is read as {_name(codes[0])}; not understood: {words}"
-        return InEnglish(texts, reason=reason, unknown=unknown)
-    english = [each.text for each in read]
-    return InEnglish(english, (f"{_name(codes[0])}, read as {english[-1]!r}",))
+    if not whole:
+        ((code, missed),) = unknown.items()
+        words = ", ".join(map(repr, missed))
+        reason = f"the question is read as {_name(code)}; not understood: {words}"
+        return InEnglish(texts, reason=reason, unknown=missed)
+    english = [each.text for each in ways[whole[0]]]
+    return InEnglish(english, (f"{_name(whole[0])}, read as {english[-1]!r}",))
+
+
+def _unknown(read: Sequence[Rewritten]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for each in read for word in each.unknown))
 
 
 def require_known(language: str | None) -> None:

@@ -21,17 +21,17 @@ def languages_of(question: str) -> Collection[str]:
     scores = {
         code: len(told)
         for code, language in lexicon().languages.items()
-        if (told := language.tells.intersection(words))
+        if (told := language.tells.intersection(words) - _OF_ENGLISH)
     }
     if not scores:
         return (ENGLISH,)
     most = max(scores.values())
-    if most <= len(_OF_ENGLISH.intersection(words) - _told_by_all(scores)):
+    if most <= len(_OF_ENGLISH.intersection(words) - _told(scores)):
         return (ENGLISH,)
     return [code for code, score in scores.items() if score == most]
 
 
-def _told_by_all(codes: Collection[str]) -> frozenset[str]:
+def _told(codes: Collection[str]) -> frozenset[str]:
     """Words that tell a language though English has them too: `me`, `was`."""
     every = lexicon().languages
-    return frozenset().union(*(every[code].tells for code in codes))
+    return frozenset[str]().union(*(every[code].tells for code in codes))
