@@ -15,7 +15,7 @@ from mcp_server.databases.connections import interruptible
 from mcp_server.databases.existing import Database
 from mcp_server.errors import ArgumentsError
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
-from mcp_server.nl2sql.conversation.following import Turn
+from mcp_server.nl2sql.conversation.turns import Conversation, Turn
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.found import Answer
 from mcp_server.nl2sql.model.language_model import Model, as_model
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 TRANSLATORS_KEPT = 64
 ANSWERS_KEPT = 512
 """Answers that later questions may build on; the oldest go first."""
-TURNS_KEPT = 8
-"""Of one conversation."""
 CLIENT_MODEL_PLAN = PlanSettings(candidates=1, rounds=2)
 """A client may ask its user before each use of its model: one query, and repairs of it."""
 
@@ -55,11 +53,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer that questions may build on. lesson: what it teaches, where it teaches anything."""
+    """An answer that questions may build on."""
 
     place: tuple[str, str | None]
-    turns: tuple[Turn, ...]
-    lesson: Turn | None
+    conversation: Conversation
 
 
 class Questions:
@@ -87,7 +84,7 @@ class Questions:
         database = question.database
         context = tuple(question.context)
         if question.after is not None:
-            context = self._kept(cluster, database, question.after).turns
+            context = self._kept(cluster, database, question.after).conversation.turns
         result = None
         async with connected(cluster, database, question.limits, user=READER) as connection:
             translator = self._translator(cluster, database, connection.login)
@@ -122,13 +119,17 @@ class Questions:
         Raises ArgumentsError for a handle that is not known, or an answer to a follow-up, whose
         question says nothing by itself.
         """
-        kept = self._kept(cluster, database, handle)
-        if kept.lesson is None:
+        lesson = self.conversation(cluster, database, handle).lesson
+        if lesson is None:
             raise ArgumentsError(
                 "this answer builds on another one, so its question says nothing by itself; give "
                 "the whole question with it"
             )
-        return kept.lesson
+        return lesson
+
+    def conversation(self, cluster: Database, database: str | None, handle: str) -> Conversation:
+        """What was asked and answered up to an answer. Raises ArgumentsError as `lesson` does."""
+        return self._kept(cluster, database, handle).conversation
 
     def _kept(self, cluster: Database, database: str | None, handle: str) -> "_Kept":
         kept = self._answers.get(handle)
@@ -142,15 +143,11 @@ class Questions:
         self, cluster: Database, question: Question, found: Answer, context: tuple[Turn, ...]
     ) -> str:
         assert found.sql is not None
-        turn = question.text, found.sql
-        before = context[1 - TURNS_KEPT :] if found.follows else ()
-        kept = _Kept(
-            (cluster.id, question.database),
-            (*before, turn),
-            found.teaches or (None if found.follows else turn),
+        conversation = Conversation(context).with_answer(
+            question.text, found.sql, follows=found.follows, teaches=found.teaches
         )
         handle = secrets.token_urlsafe(6)
-        self._answers[handle] = kept
+        self._answers[handle] = _Kept((cluster.id, question.database), conversation)
         while len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
         return handle
@@ -176,10 +173,17 @@ def ask_once(
     database: str | None = None,
     model: str | None = None,
     context: Sequence[Turn] = (),
-) -> QuestionAnswer:
-    """Answer one question from code that is not asynchronous. context: what was asked before."""
+) -> tuple[QuestionAnswer, Conversation | None]:
+    """Answer one question from code that is not asynchronous. context: what was asked before.
+
+    With the answer comes what later questions may build on, where there is an answer.
+    """
+    questions = Questions(model)
     question = Question(text, database=database, context=context)
-    return anyio.run(Questions(model).answer, cluster, question)
+    answer = anyio.run(questions.answer, cluster, question)
+    if answer.handle is None:
+        return answer, None
+    return answer, questions.conversation(cluster, database, answer.handle)
 
 
 def layer_of(cluster: Cluster, database: str | None = None) -> "SemanticLayer":

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from mcp_server.nl2sql.conversation.following import Turn
+from mcp_server.nl2sql.conversation.turns import Turn
 from mcp_server.nl2sql.database.digest import digest
 from mcp_server.nl2sql.database.reader import ResultSet
 from mcp_server.nl2sql.errors import ModelError, RefusedError
@@ -113,10 +113,10 @@ def answering(
     context: Sequence[Turn] = (),
 ) -> Answering:
     """The steps from a question to an Answer. Errors of the database come out of its driver."""
-    pairs: list[Solved] = yield Similar(question)
     translation: TranslationLike = yield Translate(question, evidence, explain, tuple(context))
-    if translation.follows:
-        pairs = []  # the same words meant something else after another question
+    pairs: list[Solved] = []
+    if not translation.follows:  # the same words meant something else after another question
+        pairs = yield Similar(question)
     findings = Findings()
     reads = _Reads()
     for pair in pairs[:1]:

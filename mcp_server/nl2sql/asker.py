@@ -26,7 +26,7 @@ from mcp_server.nl2sql.answer import (
     Translate,
     answering,
 )
-from mcp_server.nl2sql.conversation.following import Turn
+from mcp_server.nl2sql.conversation.turns import Turn
 from mcp_server.nl2sql.database.connecting import Dsn, conninfo
 from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.own_names import own_names

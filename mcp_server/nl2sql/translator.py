@@ -19,8 +19,9 @@ from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.conversation.about_schema import about_schema
-from mcp_server.nl2sql.conversation.following import Turn, following
+from mcp_server.nl2sql.conversation.following import following
 from mcp_server.nl2sql.conversation.naming import within
+from mcp_server.nl2sql.conversation.turns import Turn
 from mcp_server.nl2sql.database.connecting import Dsn
 from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.lending import Lender, Loan

@@ -9,6 +9,7 @@ from mcp_server.errors import ArgumentsError
 from mcp_server.questions import layer_of
 from mcp_server.rendering import Json
 from mcp_server.toolkit.arguments import ClusterName, DatabaseName
+from mcp_server.toolkit.confirming import confirmed
 from mcp_server.toolkit.definition import Effect, tool
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
@@ -16,7 +17,7 @@ from mcp_server.toolkit.toolsets import Toolset
 Action = Literal["show", "suggest", "set", "teach", "forget"]
 
 
-@tool(title="What words mean", toolset=Toolset.ADVICE, effect=Effect.ADDS)
+@tool(title="What words mean", toolset=Toolset.ADVICE, effect=Effect.DESTROYS)
 async def semantics(
     call: Call,
     cluster: ClusterName,
@@ -53,6 +54,10 @@ async def semantics(
             if document is None:
                 raise ArgumentsError("set needs a document; an empty one removes what is kept")
             text = document
+            if text.strip():
+                await call.platform.off_loop(lambda: layer.check(text))
+            if await call.platform.off_loop(layer.show):
+                await confirmed(call, f"It replaces what is kept of the words of {cluster}.")
             await call.platform.off_loop(
                 lambda: layer.set(text) if text.strip() else layer.remove()
             )
@@ -68,6 +73,7 @@ async def semantics(
             if question is None:
                 raise ArgumentsError("forget needs the question, as show has it")
             text = question
+            await confirmed(call, f"It forgets what was taught for {text!r}.")
             return Answer.whole(
                 {"forgotten": await call.platform.off_loop(lambda: layer.forget(text))}
             )

@@ -40,7 +40,7 @@ CONTRACT = {  # tool: (read-only, destructive), parameters
         READS,
         "cluster question evidence after explain client_model limit timeout_seconds database",
     ),
-    "semantics": (ADDS, "cluster action document handle question database"),
+    "semantics": (DESTROYS, "cluster action document handle question database confirmation"),
     "explain_query": (READS, "cluster sql analyze timeout_seconds database"),
     "diagnose": (READS, "cluster checks long_seconds database"),
     "remember": (ADDS, "cluster scope text id block ttl_minutes separate"),

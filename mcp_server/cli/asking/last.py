@@ -3,27 +3,13 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from mcp_server.nl2sql.conversation.turns import Conversation
+
 FILE = "asked.json"
-TURNS_KEPT = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """turns: questions with the SQL of their answers. lesson: what the last answer would teach."""
-
-    turns: tuple[tuple[str, str], ...] = ()
-    lesson: tuple[str, str] | None = None
-
-    def with_answer(self, question: str, sql: str, *, corrects: bool) -> "Conversation":
-        """The same, one answer later. corrects: whether the question put the one before right."""
-        lesson = None if self.turns else (question, sql)
-        if corrects and self.turns:
-            lesson = self.turns[-1][0], sql
-        return Conversation((*self.turns[1 - TURNS_KEPT :], (question, sql)), lesson)
 
 
 def recalled(state_dir: Path, key: str) -> Conversation:

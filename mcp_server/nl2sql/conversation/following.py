@@ -9,7 +9,6 @@ of a model's or of a person's.
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from sqlglot import exp
 
@@ -18,13 +17,11 @@ from mcp_server.nl2sql.conversation.edits import counted, edited, recolumned
 from mcp_server.nl2sql.conversation.naming import Names
 from mcp_server.nl2sql.conversation.restricting import restricted
 from mcp_server.nl2sql.conversation.standing import Standing
+from mcp_server.nl2sql.conversation.turns import Turn
 from mcp_server.nl2sql.database import parsed
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.sql.joined import NoJoinError
-
-Turn: TypeAlias = tuple[str, str]
-"""A question, and the SQL that was its answer."""
 
 EDITED, RESTRICTED, PARTLY = 0.9, 0.85, 0.4
 """How sure a change is: of the query's form, of its conditions, where words were left over."""

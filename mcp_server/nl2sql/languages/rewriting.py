@@ -272,7 +272,8 @@ def _order(code: str) -> Sequence[tuple[re.Pattern[str], str]]:
 def _names_of(profile: Profile, code: str) -> _Names:
     """The names of a schema by the keys of a language."""
     found = _Names()
-    called = [_words_of(thing.name) for thing in (*profile.tables, *profile.columns)]
+    tables, columns = profile.tables, profile.columns
+    called = [_words_of(name) for name in (*(t.name for t in tables), *(c.name for c in columns))]
     found.whole = {tuple(words): " ".join(words) for words in called}
     for words in called:
         for chosen in _choices([keys(word, code) for word in words]):

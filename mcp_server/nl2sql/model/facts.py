@@ -40,8 +40,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """columns: by schema (None for the first of a name), table and column. hidden: schemas and
-    names of tables that the user keeps out of questions.
+    """columns: by schema (None for the first of a name), table and column. hidden: as that of a
+    profile.
     """
 
     columns: Mapping[Place, Column] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def with_facts(schema: PromptSchema, known: Facts) -> PromptSchema:
 
 def _hidden(table: PromptTable, known: Facts) -> bool:
     parts = identifiers.read(table.name) or ()
-    schema = parts[0] if len(parts) > 1 else "public"
+    schema = parts[0] if len(parts) > 1 else ""
     return bool(parts) and (schema, parts[-1]) in known.hidden
 
 

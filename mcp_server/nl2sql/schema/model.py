@@ -168,13 +168,19 @@ class Profile:
     """Columns that no table has, but that can be computed."""
     synonyms: tuple[Synonym, ...] = ()
     hidden: frozenset[tuple[str, str]] = frozenset()
-    """Schemas and names of tables that the user keeps out of questions."""
+    """Schemas and names of tables that the user keeps out of questions; without a schema too, where
+    the name alone means such a table.
+    """
 
     @property
     def columns(self) -> Iterator[Column]:
         """The columns of all tables."""
         for table in self.tables:
             yield from table.columns
+
+    def named(self, schema: str, name: str) -> Table | None:
+        """The table that a name means; without a schema, the first on the search path."""
+        return next((t for t in self.tables if t.name == name and schema in ("", t.schema)), None)
 
     def only(self, kept: Collection[Table]) -> "Profile":
         """The same of some of its tables, and of what leads from one of them to another."""

@@ -69,7 +69,12 @@ def applied(document: Semantics, found: Profile) -> None:
         found.derived += metrics
         table.told = told(cube, {metric.name for metric in metrics}, table.default_filter)
     found.synonyms = tuple(_synonyms(document, found, ignored))
-    found.hidden = frozenset((table.schema, table.name) for table in hidden)
+    found.hidden = frozenset(
+        (schema, table.name)
+        for table in hidden
+        for schema in (table.schema, "")
+        if found.named(schema, table.name) is table
+    )
     _hide(found, hidden)
 
 

@@ -2,8 +2,8 @@
 
 A restart, a branch, a restore and a dump have it. It is written by whoever may create a schema, and
 read by whoever may read that. The table is made again with every change, since that changes the
-catalog, by which translators notice. It is read as any query is: somebody may have put a view in
-its place.
+catalog, by which translators notice; what its owner granted on it, and said of it, stays. It is
+read as any query is: somebody may have put a view in its place.
 """
 
 import logging
@@ -29,6 +29,23 @@ create table {TABLE} (
     document pg_catalog.text not null, changed_at pg_catalog.timestamptz default pg_catalog.now());
 comment on table {TABLE} is 'What the words of questions mean here: see docs/nl2sql.md'
 """
+SAID_OF_IT = f"""
+with kept as (
+    select c.oid, c.relacl, c.relowner from pg_catalog.pg_class c
+    where c.oid operator(pg_catalog.=) pg_catalog.to_regclass('{TABLE}')
+      and pg_catalog.pg_get_userbyid(c.relowner) operator(pg_catalog.=) current_user)
+select pg_catalog.format('grant %%s on {TABLE} to %%s%%s', a.privilege_type,
+    case when a.grantee operator(pg_catalog.=) 0::pg_catalog.oid then 'public'
+    else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end,
+    case when a.is_grantable then ' with grant option' else '' end)
+from kept cross join lateral pg_catalog.aclexplode(kept.relacl) a
+where a.grantee operator(pg_catalog.<>) kept.relowner
+union all
+select pg_catalog.format('comment on table {TABLE} is %%L',
+    pg_catalog.obj_description(kept.oid, 'pg_class'))
+from kept where pg_catalog.obj_description(kept.oid, 'pg_class') is not null
+"""
+"""What the table that is made again had from its owner, as statements: rights, and its comment."""
 DOCUMENT = f"select document from {TABLE} limit 1"
 THERE = f"select pg_catalog.to_regclass('{TABLE}') is not null"
 READER = Reader("", limits=Limits(rows=1, bytes=4 * CHARACTERS_MAX, cost=math.inf, timeout=5.0))
@@ -43,8 +60,11 @@ def keep(text: str) -> Steps[None]:
     """
     yield Script("begin")
     try:
+        said = (yield Fetch(SAID_OF_IT, ())).rows
         for statement in MAKE.strip().split(";\n"):
             yield Fetch(statement, ())
+        for (statement,) in said:
+            yield Fetch(str(statement).replace("%", "%%"), ())
         yield Fetch(f"insert into {TABLE} (document) values (%s)", (text,))
     except pg.InsufficientPrivilege as error:
         yield Script("rollback")

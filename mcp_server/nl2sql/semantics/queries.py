@@ -15,14 +15,15 @@ def filtered(tree: exp.Query, found: Profile) -> exp.Query:
     A table of which the query itself shows or compares the columns of the filter is left alone:
     whoever asks for what was deleted wants just that. What is measured is measured of the rest.
     """
-    tables = {(t.schema, t.name): t for t in found.tables if t.default_filter}
-    if not tables:
+    if not any(table.default_filter for table in found.tables):
         return tree
     copy = tree.copy()
     for select in list(copy.find_all(exp.Select)):
         for source in _sources(select):
-            table = tables.get((source.db or "public", source.name))
-            if table is not None and not _speaks_of(select, source, table):
+            table = found.named(source.db, source.name)
+            if table is None or not table.default_filter:
+                continue
+            if not _speaks_of(select, source, table):
                 alone = len(list(_sources(select))) == 1
                 select.where(_condition(table, source, alone=alone), copy=False)
     return copy

@@ -8,12 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import sqlglot
 import yaml
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
-from mcp_server.nl2sql.database import identifiers
+from mcp_server.nl2sql.database import identifiers, parsed
 from mcp_server.nl2sql.schema.display import full_name
 from mcp_server.nl2sql.schema.legends import legend
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
@@ -44,16 +42,18 @@ def suggested(found: Profile, accepted: Sequence[tuple[str, str]]) -> str:
     for table in found.tables:
         if table.view:
             continue
-        cube = _cube(table, seen, taught.get(table, []), rules.get(table.name, ""))
+        name = (
+            table.name if found.named("", table.name) is table else f"{table.schema}.{table.name}"
+        )
+        cube = _cube(table, name, seen, taught.get(table, []), rules.get(table.name, ""))
         if len(cube) > 1:
             cubes.append(cube)
     return str(yaml.safe_dump({"cubes": cubes}, sort_keys=False, allow_unicode=True, width=100))
 
 
 def _cube(
-    table: Table, seen: set[str], taught: Sequence[tuple[str, str]], rule: str
+    table: Table, name: str, seen: set[str], taught: Sequence[tuple[str, str]], rule: str
 ) -> dict[str, Any]:
-    name = table.name if table.schema == "public" else f"{table.schema}.{table.name}"
     cube: dict[str, Any] = {"name": table.name}
     if name != table.name:
         cube["sql_table"] = name
@@ -143,9 +143,8 @@ def _measures_of(
 
 def _computed(sql: str) -> list[exp.Expr]:
     """The aggregates of a query that compute something of several columns."""
-    try:
-        tree = sqlglot.parse_one(sql, dialect="postgres")
-    except SqlglotError:
+    tree = parsed.statement(sql)
+    if tree is None:
         return []
     found = [
         node.parent if isinstance(node.parent, exp.Filter) else node
@@ -160,14 +159,11 @@ def _rules_of(accepted: Sequence[tuple[str, str]]) -> dict[str, str]:
     times: Counter[str] = Counter()
     conditions: dict[str, Counter[str]] = defaultdict(Counter)
     for question, sql in accepted:
-        try:
-            tree = sqlglot.parse_one(sql, dialect="postgres")
-        except SqlglotError:
+        tree = parsed.statement(sql)
+        tables = list(tree.find_all(exp.Table)) if isinstance(tree, exp.Select) else []
+        if tree is None or len(tables) != 1:
             continue
-        tables = list(tree.find_all(exp.Table))
         where = tree.args.get("where")
-        if not isinstance(tree, exp.Select) or len(tables) != 1:
-            continue
         times[tables[0].name] += 1
         parts = list(where.this.flatten()) if where and isinstance(where.this, exp.And) else []
         for part in parts or ([where.this] if where else []):

@@ -33,8 +33,9 @@ WORDS = (
 class Language:
     """What turns questions of another language into English; `languages` says how.
 
-    tells: words that tell it. called: words of columns that hold names. phrases: by what they are called, what stands for which words; those
-    of the group `names` are what schemas call things. order: patterns, and what they become.
+    tells: words that tell it. called: words of columns that hold names. phrases: by the group that
+    they are in, what stands for which words; those of the group `names` are what schemas call
+    things. order: patterns, and what they become.
     """
 
     code: str

@@ -85,6 +85,15 @@ def test_a_correction_is_taught_and_forgotten(cellar: Path) -> None:
     assert "filled in" not in borealis(cellar, "semantics", "cellar").stdout
 
 
+def test_a_question_that_stands_alone_teaches_though_it_was_to_follow(cellar: Path) -> None:
+    asked(cellar, "How many racks are in the north room?")
+    asked(cellar, "How many bottles are there?", "--follow")
+    taught = borealis(cellar, "semantics", "cellar", "teach")
+    assert taught.returncode == 0, taught.stderr
+    assert "How many bottles are there?" in taught.stderr
+    borealis(cellar, "semantics", "cellar", "forget", "How many bottles are there?")
+
+
 def test_a_document_is_set_shown_and_removed(cellar: Path, tmp_path: Path) -> None:
     file = tmp_path / "said.yml"
     file.write_text(SAID)

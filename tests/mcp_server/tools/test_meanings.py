@@ -124,3 +124,18 @@ async def test_a_suggestion_is_a_document(tools: Any) -> None:
 @pytest.mark.parametrize("action", ["set", "teach", "forget"])
 async def test_what_an_action_needs_is_said(tools: Any, action: str) -> None:
     assert f"{action} needs" in await tools.fails("semantics", cluster="street", action=action)
+
+
+async def test_replacing_and_forgetting_are_confirmed(runtime: Runtime, tools: Any) -> None:
+    """Seen: a model could replace, remove and forget what a person had set."""
+    careful = Tools(build_server(runtime, ServerScope(toolsets=EVERY)))
+    await careful("semantics", cluster="street", action="set", document=SAID)
+    for arguments in (
+        {"action": "set", "document": SAID},
+        {"action": "set", "document": ""},
+        {"action": "forget", "question": "How many?"},
+    ):
+        text = await careful.fails("semantics", cluster="street", **arguments)
+        assert "needs a confirmation" in text
+    assert (await tools("semantics", cluster="street"))["document"] == SAID
+    await tools("semantics", cluster="street", action="set", document="")

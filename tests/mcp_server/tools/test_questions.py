@@ -164,6 +164,6 @@ async def test_a_client_can_keep_its_model_out_of_it(tools: Any, shop: Any, prot
 
 
 def test_a_question_can_be_asked_without_a_server(shop: Any) -> None:
-    answer = ask_once(shop, "How many customers are there?")
+    answer, _ = ask_once(shop, "How many customers are there?")
     assert answer.result is not None
     assert answer.result.rows == [[3]]

@@ -50,6 +50,11 @@ cubes:
     public: false
 """
 
+KEPT_WITH = """
+select c.relacl::text, obj_description(c.oid, 'pg_class') from pg_class c
+where c.oid = to_regclass('borealis_nl2sql.semantics')
+"""
+
 
 @pytest.fixture(scope="module")
 def market(module_dsn: str) -> str:
@@ -361,6 +366,62 @@ def test_what_another_role_prepared_runs_nothing_as_the_one_who_teaches(own_mark
         assert conn.execute("select * from caught").fetchall() == []
         conn.execute(f"drop owned by {role}")
         conn.execute(f"drop role {role}")
+
+
+def test_what_was_granted_on_it_and_said_of_it_stays_with_a_new_document(own_market: str) -> None:
+    layer, role = SemanticLayer(own_market), f"reader 100%_{uuid.uuid4().hex[:8]}"
+    layer.set(SAID)
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        conn.execute(f'create role "{role}" login')
+        conn.execute(f'grant select on borealis_nl2sql.semantics to "{role}" with grant option')
+        conn.execute("grant select on borealis_nl2sql.semantics to public")
+        conn.execute("comment on table borealis_nl2sql.semantics is '50% ours, it''s said'")
+        had = conn.execute(KEPT_WITH).fetchall()
+        layer.set(SAID)
+        assert conn.execute(KEPT_WITH).fetchall() == had
+        conn.execute(f'drop owned by "{role}"')
+        conn.execute(f'drop role "{role}"')
+
+
+def test_a_suggestion_leaves_out_a_taught_query_that_is_nested_too_deeply(own_market: str) -> None:
+    deep = f"select sum(qty * {'(' * 400}unit_price{')' * 400}) from sale"
+    SemanticLayer(own_market).teach("what is the haul", deep)
+    assert "haul" not in SemanticLayer(own_market).suggest()
+
+
+ELSEWHERE = """
+create schema bazaar;
+create table bazaar.tent (id int primary key, label text not null, gone boolean not null);
+create table bazaar.secret (id int primary key, code text);
+insert into bazaar.tent values (1, 'a', false), (2, 'b', true);
+"""
+
+
+def test_tables_of_the_search_path_are_meant_by_their_names_alone(fresh_dsn: str) -> None:
+    """Seen: only names in `public` were taken for such."""
+    filled(fresh_dsn, ELSEWHERE)
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute(f'alter database "{conn.info.dbname}" set search_path = bazaar')
+    SemanticLayer(fresh_dsn).set(
+        "cubes: [{name: tent, meta: {default_filter: not gone}}, {name: secret, public: false}]"
+    )
+    assert "sql_table" not in SemanticLayer(fresh_dsn).suggest()
+    first = ("How many tents are there?", "select count(*) from tent")
+    answer = Asker(fresh_dsn).ask("which ones?", context=[first])
+    assert answer.rows == (("a",),)
+
+    heard: list[str] = []
+
+    class Model:
+        async def complete(
+            self, messages: list[Message], candidates: int, timeout: float
+        ) -> list[str]:
+            heard.extend(message.content for message in messages)
+            return ["CANNOT"]
+
+    Asker(fresh_dsn, model=Model()).ask("How many tents are there?")
+    assert "tent" in "".join(heard)
+    assert "secret" not in "".join(heard)
 
 
 def test_a_role_that_may_not_see_the_schema_asks_all_the_same(own_market: str) -> None:
