@@ -5,7 +5,7 @@ insert into aircraft values ('LN-AA','Dash 8',50,1),('LN-AB','A320',168,1),('CS-
 insert into flight select i, (array['FJ','LU','SW','CA','GJ'])[1+c]||(100+i), 1+c,
   (array[array['LN-AA','LN-AB'],array['CS-TA','CS-TB'],array['5Y-KA','5Y-KA'],array['CP-01','CP-01'],array['TF-GA','TF-GB']])[1+c][1+(i/3)%2],
   a[o], a[d], timestamp '2025-01-03 06:30' + i * interval '31 hours', 250+(i*137)%6000, case when i%11=0 then 'cancelled' when i%4=0 then 'delayed' else 'on time' end
- from (select i, (i*7)%4 + case when i%9=0 then 1 else 0 end as c, 1+(i*i+i)%8 as o, 1+((i*i+i)%8+1+(i*3)%6)%9 as d, array['OSL','BGO','LIS','OPO','NBO','MBA','LPB','KEF','DEN'] as a from generate_series(1,60) i) s;
+ from (select i, (i*7)%4 + case when i%9=0 then 1 else 0 end as c, 1+(i*5+i/7)%8 as o, 1+((i*5+i/7)%8+1+(i*3+i/5)%6)%9 as d, array['OSL','BGO','LIS','OPO','NBO','MBA','LPB','KEF','DEN'] as a from generate_series(1,60) i) s;
 insert into passenger select i, (array['Ada','Bo','Chi','Dag','Eli','Fay','Gus','Hana','Ivo','Jun'])[1+i%10]||' '||(array['Berg','Costa','Mwangi','Quispe','Olsen','Silva'])[1+i%6],
  (array['Norway','Portugal','Kenya','Bolivia','Iceland'])[1+(i*3)%5], date '1950-02-01'+ i*389 from generate_series(1,45) i;
 insert into booking select i, 1+(i*13)%40, 1+(i*17)%55, (1+i%30)||(array['A','C','D','F'])[1+i%4], (array['economy','economy','economy','business'])[1+i%4], 60+(i*37)%900 from generate_series(1,170) i;

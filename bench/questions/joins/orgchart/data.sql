@@ -6,6 +6,6 @@ insert into employee select i, (array['Wanda Kok','Yara Smit','Zeno Peeters','Ab
  case when i>9 then 2+(i*7)%8 end, 190000-i*5200+(i*i*911)%24000, date '2010-03-01'+(i*i*67)%4500, date '1960-01-01'+(i*1777)%14000 from generate_series(1,24) i;
 update unit set head_id = (array[1,2,3,4,5,8,6,7,null])[unit_id];
 insert into skill values (1,'python'),(2,'sql'),(3,'negotiation'),(4,'drawing'),(5,'welding'),(6,'german');
-insert into employee_skill select e, s, 1+(e*s)%5 from generate_series(1,23) e, generate_series(1,6) s where (e*s+e)%4=1 and s<>5 or (e+s)%7=0 and s<>5;
+insert into employee_skill select e, s, 1+(e*s)%5 from generate_series(1,23) e, generate_series(1,6) s where (e*2+s+e*e)%5<2 and s<>5 or (e+s)%7=0 and s<>5;
 insert into project values (1,'Aurora',1,4,400000,4),(2,'Birch',2,5,120000,5),(3,'Comet',3,6,90000,7),(4,'Delta',2,9,310000,6),(5,'Ember',3,7,45000,8),(6,'Flint',1,8,75000,6),(7,'Gale',2,null,15000,9);
 insert into assignment select p, e, 10+(p*e*7)%130 from generate_series(1,6) p, generate_series(4,22) e where (p*e+p)%4=0;
