@@ -1,0 +1,327 @@
+"""Noun phrases with clauses in them, read from left to right: all words count, or it is none.
+
+    rivers | that run through states | that border the state | with the largest population
+
+Each clause is a condition on the rows that the noun before it names (`ways.py`); conditions hold
+further phrases, to any depth.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.relations.heard import OWNING
+from mcp_server.nl2sql.relations.naming import ARTICLES, Names, called, equal, thing_of
+from mcp_server.nl2sql.relations.rows import Read, Rows
+from mcp_server.nl2sql.relations.trees import Trees
+from mcp_server.nl2sql.relations.ways import Way, Ways, selected, sql_column, up
+from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.words.lexicon import COMPARATIVES, LIMITING, RELATING, STOP
+from mcp_server.nl2sql.words.tokens import Mark
+
+PRONOUNS = frozenset({"that", "which", "who", "whom"})
+PREPOSITIONS = frozenset(
+    {"through", "in", "into", "of", "from", "at", "on", "with", "by", "to", "for", "under", "over",
+     "within", "out"}
+)  # fmt: skip
+DENYING = frozenset({"not", "never", "no", "without"})
+AUXILIARY = frozenset({"do", "be", "have", "can", "could", "will", "would", "ever", "also", "all"})
+APART = frozenset(
+    {"and", "or", "but", "than", "more", "less", "fewer", "most", "least", "each", "every", "per",
+     "how", "many", "much", "average", "total", "number", "both", "either", "same", "only", "if",
+     "when", "where", "why", "before", "after", "since", "until", "between", "except", "besides",
+     "top", "sum", "count", "first", "last", "any", "fewest", OWNING, *COMPARATIVES}
+)  # fmt: skip
+"""Words that say more than that things belong together."""
+VERB_WORDS = 5
+UNKNOWN = 0.8
+"""What an unknown verb leaves of the certainty of a phrase."""
+DEPTH_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Reads the phrases of one question."""
+
+    names: Names
+    ways: Ways
+    trees: Trees
+
+    def nouns(self, at: int, depth: int = 0) -> Iterator[Read]:
+        """Rows that the words from a place on name, with all the clauses that follow."""
+        for rows, end in self._with_owned(self.bare(at, depth), depth):
+            yield from self.clauses(rows, end, depth)
+
+    def bare(self, at: int, depth: int = 0) -> Iterator[Read]:
+        """Rows without a clause behind them."""
+        if depth > DEPTH_MAX:
+            return
+        while at < len(self.names.tokens) and self.names.tokens[at].lemma in ARTICLES:
+            at += 1
+        if at >= len(self.names.tokens):
+            return
+        yield from self._first_of(at, depth)
+        yield from self._referred(at, depth)
+        for table, end in self.names.tables(at):
+            for column, text, stop in self.names.rows(self._past(end, {"of", "named", "called"})):
+                if column.table is table and called(column):
+                    yield Rows(table, (equal(column, text),)), stop
+            yield Rows(table), end
+        yield from self._values(at)
+
+    def _values(self, at: int) -> Iterator[Read]:
+        for column, text, end in self.names.rows(at):
+            for table, stop in self.names.tables(end):
+                if column.table is table:
+                    yield Rows(table, (equal(column, text),)), stop
+            if called(column) and not column.foreign:
+                yield Rows(column.table, (equal(column, text),)), end
+
+    def _first_of(self, at: int, depth: int) -> Iterator[Read]:
+        """The largest city in Texas: of the rows with their clauses, those with the most."""
+        found = self.names.superlative(at)
+        if found is None:
+            return
+        hints, descending, start = found
+        for table, end in self.names.tables(start):
+            measure = self.names.measure(table, hints)
+            if measure is None:
+                continue
+            for rows, stop in self.clauses(Rows(table), end, depth):
+                yield rows.also(self.extreme(rows, measure, descending=descending)), stop
+
+    def extreme(self, rows: Rows, measure: Column, *, descending: bool) -> exp.Expr:
+        """The condition that a measure is the most, or least, of all such rows."""
+        kind = exp.Max if descending else exp.Min
+        query = selected(rows.table, (), rows.where)
+        query = query.select(kind(this=sql_column(measure)))
+        return exp.EQ(this=sql_column(measure), expression=query.subquery())
+
+    def _referred(self, at: int, depth: int) -> Iterator[Read]:
+        """The manager of Ann, the head of the unit Storage, the grandparent of a category."""
+        tokens = self.names.tokens
+        for end in range(min(len(tokens) - 1, at + 3), at, -1):
+            if tokens[end].lemma != "of":
+                continue
+            for rows, stop in self.nouns(end + 1, depth + 1):
+                yield from self._role(at, end, rows, stop)
+
+    def _with_owned(self, found: Iterator[Read], depth: int) -> Iterator[Read]:
+        """What is before a possessive ending, and what that has: Ann's manager's mentor."""
+        for rows, end in found:
+            yield rows, end
+            if end < len(self.names.tokens) and self.names.tokens[end].text == OWNING:
+                for stop in range(min(len(self.names.tokens), end + 4), end + 1, -1):
+                    owned = self._role(end + 1, stop, rows, stop)
+                    yield from self._with_owned(owned, depth)
+
+    def _role(self, start: int, end: int, rows: Rows, stop: int) -> Iterator[Read]:
+        special = self.trees.relatives(self.names.lemmas(start, end), rows.table)
+        if special is not None:
+            found = Rows(rows.table).also(special(rows.where), of=rows)
+            yield found.specially(), stop
+            return
+        key = self.names.role(start, end, rows.table)
+        if key is not None and rows.where:
+            way = Way((up(key).back,))
+            target = Rows(key.target.table).also(way.to(rows.where), of=rows)
+            yield target.specially() if rows.relations else target, stop
+
+    def clauses(self, rows: Rows, at: int, depth: int) -> Iterator[Read]:
+        """The rows with the clauses behind them, as many as there are."""
+        if depth > DEPTH_MAX:
+            return
+        for found, end in self._clause(rows, at, depth):
+            after = self._past(end, {"and", ","})
+            yield from self.clauses(found, after if after > end and depth == 0 else end, depth)
+        yield rows, at
+
+    def _clause(self, rows: Rows, at: int, depth: int) -> Iterator[Read]:
+        tokens = self.names.tokens
+        start = self._past(at, {","})
+        if start >= len(tokens):
+            return
+        for found, end in self.trees.clause(rows.table, start, self.names, self.nouns):
+            yield rows.also(*found.where, of=found), end
+        pronoun = tokens[start].lemma in PRONOUNS
+        if pronoun:
+            yield from self.object_of(rows, start + 1, depth)
+            start += 1
+        elif tokens[start].lemma in PREPOSITIONS and self._is(start + 1, {"which", "whom"}):
+            yield from self.object_of(rows, start + 2, depth)
+        yield from self._most(rows, start, depth)
+        yield from self._held(rows, start)
+        yield from self._subject(rows, start, depth)
+
+    def _subject(self, rows: Rows, at: int, depth: int) -> Iterator[Read]:
+        """That run through Texas, in states, without orders, who know both Python and SQL."""
+        tokens = self.names.tokens
+        for end in range(at + 1, min(len(tokens), at + VERB_WORDS) + 1):
+            verb = tokens[at:end]
+            sure = self._relates(at, end, rows.table)
+            if sure is None:
+                continue
+            denied = any(token.lemma in DENYING for token in verb)
+            both = self._is(end, {"both"})
+            for other, stop in self.nouns(end + both, depth + 1):
+                way = self.ways.between(rows.table, other.table, verb)
+                if way is None:
+                    continue
+                if not (other.where or denied or way.said):
+                    continue
+                known = 1.0 if way.said else sure
+                condition = way.to(other.where, negated=denied)
+                found = rows.also(self._of_things(rows, condition), of=other, sure=known)
+                if not both:
+                    yield found, stop
+                yield from self._another(found, way, stop, depth, both=both)
+
+    def _another(
+        self, rows: Rows, way: Way, at: int, depth: int, *, both: bool
+    ) -> Iterator[Read]:
+        """Both this and that; this but not that."""
+        denied = self._is(at, {"but"}) and self._is(at + 1, {"not"})
+        if not denied and not (both and self._is(at, {"and"})):
+            return
+        start = self._past(at + 1 + denied, PREPOSITIONS)
+        for other, stop in self.nouns(start, depth + 1):
+            if other.table is way.steps[-1].other:
+                condition = way.to(other.where, negated=denied)
+                yield rows.also(self._of_things(rows, condition), of=other), stop
+
+    def _of_things(self, rows: Rows, condition: exp.Expr) -> exp.Expr:
+        """What is denied of a thing is so of all the rows that are of it."""
+        thing = thing_of(rows.table)
+        if thing is None or not isinstance(condition, exp.Not):
+            return condition
+        having = selected(rows.table, (thing,), [condition.this])
+        return exp.Not(this=exp.In(this=sql_column(thing), query=having.subquery()))
+
+    def object_of(self, rows: Rows, at: int, depth: int = 0) -> Iterator[Read]:
+        """States that the Ohio runs through; members that Ann invited."""
+        tokens = self.names.tokens
+        for other, start in self._with_owned(self.bare(at, depth + 1), depth + 1):
+            for end in range(start + 1, min(len(tokens), start + VERB_WORDS) + 1):
+                sure = self._relates(start, end)
+                if sure is None or any(t.lemma in DENYING for t in tokens[start:end]):
+                    break
+                verb = tokens[start:end]
+                way = self.ways.between(other.table, rows.table, verb)
+                if way is None:
+                    continue
+                back = Way(tuple(step.back for step in reversed(way.steps)))
+                known = 1.0 if way.said else sure
+                yield rows.also(back.to(other.where), of=other, sure=known), end
+
+    def _most(self, rows: Rows, at: int, depth: int) -> Iterator[Read]:
+        """With the most cities, that borders the most states, with the largest population."""
+        tokens = self.names.tokens
+        for end in range(at, min(len(tokens), at + VERB_WORDS)):
+            if end > at and self._relates(at, end) is None:
+                return
+            place = self._past(end, {"the"})
+            if end == at:
+                continue
+            if self._is(place, {"most"}):
+                for table, stop in self.names.tables(place + 1):
+                    way = self.ways.between(rows.table, table, tokens[at:end])
+                    thing = thing_of(rows.table)
+                    often = None if way is None else _often(way, thing)
+                    if often is not None:
+                        yield rows.also(often), stop
+            found = self.names.superlative(place)
+            if found is None or tokens[at].lemma not in ("with", "have"):
+                continue
+            _, descending, start = found
+            for stop in range(min(len(tokens), start + 3), start, -1):
+                column = self.names.column(start, stop, rows.table)
+                if column is not None and column.counts and not column.foreign:
+                    yield rows.also(self.extreme(rows, column, descending=descending)), stop
+
+    def _held(self, rows: Rows, at: int) -> Iterator[Read]:
+        """With the capital Albany; whose city is Oslo; named Erie."""
+        tokens = self.names.tokens
+        if not self._is(at, {"with", "whose", "named", "called"}):
+            return
+        if tokens[at].lemma in ("named", "called"):
+            for column, text, stop in self.names.rows(at + 1):
+                if column.table is rows.table and called(column):
+                    yield rows.also(equal(column, text)), stop
+            return
+        for end in range(min(len(tokens), at + 4), at + 1, -1):
+            named = self.names.column(at + 1, end, rows.table)
+            if named is None:
+                continue
+            for column, text, stop in self.names.rows(self._past(end, {"be"})):
+                if column is named:
+                    yield rows.also(equal(column, text)), stop
+
+    def _relates(self, start: int, end: int, table: Table | None = None) -> float | None:
+        """How surely a span says no more than that two things belong together; None if not so.
+
+        It is a verb with small words before it and prepositions behind it, any of which may be
+        missing; `are members of` is one for members. An unknown verb leaves some doubt.
+        """
+        sure, stage = 1.0, 0
+        place = start
+        while place < end:
+            token = self.names.tokens[place]
+            word, text = token.lemma, token.text.lower()
+            if token.mark is not Mark.WORD or word in APART or word in LIMITING:
+                return None
+            if word in DENYING or word in AUXILIARY:
+                if stage > 1 and word not in DENYING:
+                    return None
+            elif word in PREPOSITIONS:
+                stage = 2
+            elif word in RELATING or text in RELATING:
+                if stage > 1:
+                    return None
+                stage = 1
+            else:
+                again = [stop for found, stop in self.names.tables(place) if found is table]
+                if again and stage == 0 and place > start and again[0] < end:
+                    place, stage = again[0], 1
+                    continue
+                if stage > 0 or self.names.says_more(place) or word in STOP:
+                    return None
+                if self.names.superlative(place) is not None:
+                    return None
+                stage = 1
+                sure *= UNKNOWN
+            place += 1
+        return sure
+
+    def _is(self, at: int, lemmas: "frozenset[str] | set[str]") -> bool:
+        return at < len(self.names.tokens) and self.names.tokens[at].lemma in lemmas
+
+    def _past(self, at: int, lemmas: "frozenset[str] | set[str]") -> int:
+        return at + 1 if self._is(at, lemmas) else at
+
+
+def _bridges(way: Way) -> bool:
+    """Whether a way leads over a table that does nothing but put two others together."""
+    return len(way.steps) == 2 and way.steps[0].there[0].foreign and way.steps[1].here[0].foreign
+
+
+def _often(way: Way, thing: Column | None) -> exp.Expr | None:
+    """The condition that most rows of another table go with a row, or with the rows of a thing."""
+    first = way.steps[0]
+    if first.here[0].foreign and not first.there[0].foreign:  # each row goes with one
+        if thing is None:
+            return None
+        table, own, counted = thing.table, (thing,), (thing,)
+    elif len(way.steps) == 1 or _bridges(way):
+        table, own, counted = first.other, first.here, first.there
+    else:
+        return None
+    query = selected(table, counted).group_by(*map(sql_column, counted))
+    count = exp.Count(this=exp.Star())
+    query = query.order_by(exp.Ordered(this=count, desc=True, nulls_first=False))
+    ties = exp.LimitOptions(rows=True, with_ties=True)
+    one = exp.Literal.number(1)
+    query.set("limit", exp.Fetch(direction="FIRST", count=one, limit_options=ties))
+    left = [sql_column(column) for column in own]
+    test = left[0] if len(left) == 1 else exp.Tuple(expressions=left)
+    return exp.In(this=test, query=query.subquery())
