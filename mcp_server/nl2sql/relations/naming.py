@@ -46,13 +46,35 @@ class Names:
                 continue
             words = tuple(token.lemma for token in span)
             if len(words) == 1 and words[0] in SOMEBODY:
-                people = [t for t in self.graph.tables if are_people(t) and not t.view]
-                if len(people) == 1:
-                    yield people[0], end
+                yield from ((table, end) for table in self.people())
                 continue
             found = [(t, s) for t, s in self.linker.tables(words) if s >= SURELY and not t.view]
             if found and (len(found) == 1 or found[0][1] > found[1][1]):
                 yield found[0][0], end
+            elif not found and len(words) == 1:
+                yield from ((table, end) for table in self._by_last_word(words[0]))
+
+    def people(self) -> list[Table]:
+        """The one table of people; none where there are several."""
+        found = [t for t in self.graph.tables if are_people(t) and name_of(t) and not t.view]
+        return found if len(found) == 1 else []
+
+    def _by_last_word(self, word: str) -> list[Table]:
+        """The one table that a word says shortly, direct messages as messages, or that a key of
+        two between its rows is named for: the assemblies, of parts.
+        """
+        ending = [t for t in self.graph.tables if t.words[-1:] == (word,) and not t.view]
+        if ending:
+            return ending if len(ending) == 1 else []
+        roles = [
+            key.target.table
+            for table in self.graph.tables
+            if len(keys := self.keys_of(table)) == 2
+            and keys[0].target.table is keys[1].target.table
+            for key in keys
+            if role_words(key.column, key.target.table) == (word,)
+        ]
+        return roles if len(roles) == 1 else []
 
     def rows(self, start: int) -> Iterator[tuple[Column, str, int]]:
         """Values that the words from a place on are, with the column that holds them."""
@@ -119,6 +141,11 @@ class Names:
             return (*SUPERLATIVES[word], start + 1)
         return None
 
+    def extreme(self, at: int) -> bool | None:
+        """Whether a word says which end is meant, the upper one or not; None if it says none."""
+        found = self.superlative(at)
+        return None if found is None else found[1]
+
     def measure(self, table: Table, hints: Sequence[str]) -> Column | None:
         """The column of a table that an adjective speaks of; of one measure alone, that."""
         for hint in hints:
@@ -151,3 +178,16 @@ def thing_of(table: Table) -> Column | None:
     name = name_of(table)
     told = any(column.primary or column.unique for column in table.columns)
     return name if name is not None and not told and 0 < name.distinct < table.rows else None
+
+
+def measure_beside(column: Column) -> Column | None:
+    """What a column of extremes is the most by: itself, or the number that is called alike, as
+    `highest_elevation` is beside `highest_point`.
+    """
+    if column.counts:
+        return column
+    alike = [
+        c for c in column.table.columns
+        if c is not column and c.counts and c.words[:1] == column.words[:1]
+    ]  # fmt: skip
+    return alike[0] if len(alike) == 1 else None

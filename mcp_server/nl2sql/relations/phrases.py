@@ -11,11 +11,19 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.relations.heard import OWNING
-from mcp_server.nl2sql.relations.naming import ARTICLES, Names, called, equal, thing_of
+from mcp_server.nl2sql.relations.heard import OWNING, role_words
+from mcp_server.nl2sql.relations.naming import ARTICLES, Names, called, equal, measure_beside, thing_of
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.trees import Trees
-from mcp_server.nl2sql.relations.ways import Way, Ways, selected, sql_column, up
+from mcp_server.nl2sql.relations.ways import (
+    Way,
+    Ways,
+    joined_column,
+    joined_table,
+    selected,
+    sql_column,
+    up,
+)
 from mcp_server.nl2sql.schema.model import Column, Table
 from mcp_server.nl2sql.words.lexicon import COMPARATIVES, LIMITING, RELATING, STOP
 from mcp_server.nl2sql.words.tokens import Mark
@@ -26,17 +34,21 @@ PREPOSITIONS = frozenset(
      "within", "out"}
 )  # fmt: skip
 DENYING = frozenset({"not", "never", "no", "without"})
+APPEARING = frozenset({"appear", "appears", "serve", "serves", "occur", "used", "act", "listed"})
 AUXILIARY = frozenset({"do", "be", "have", "can", "could", "will", "would", "ever", "also", "all"})
 APART = frozenset(
     {"and", "or", "but", "than", "more", "less", "fewer", "most", "least", "each", "every", "per",
      "how", "many", "much", "average", "total", "number", "both", "either", "same", "only", "if",
      "when", "where", "why", "before", "after", "since", "until", "between", "except", "besides",
-     "top", "sum", "count", "first", "last", "any", "fewest", OWNING, *COMPARATIVES}
+     "top", "sum", "count", "first", "last", "any", "fewest", "called", "named", OWNING, *COMPARATIVES}
 )  # fmt: skip
 """Words that say more than that things belong together."""
 VERB_WORDS = 5
 UNKNOWN = 0.8
 """What an unknown verb leaves of the certainty of a phrase."""
+OWNERSHIP = frozenset({"with", "have", "contain", "contains", "of"})
+KIND = 0.95
+"""How surely a value means the rows that have it, where none is called so: Oslo, of airports."""
 DEPTH_MAX = 5
 
 
@@ -51,7 +63,10 @@ class Phrases:
     def nouns(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows that the words from a place on name, with all the clauses that follow."""
         for rows, end in self._with_owned(self.bare(at, depth), depth):
-            yield from self.clauses(rows, end, depth)
+            if rows.named:
+                yield rows, end  # whoever is called so needs nothing else said
+            else:
+                yield from self.clauses(rows, end, depth)
 
     def bare(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows without a clause behind them."""
@@ -66,7 +81,7 @@ class Phrases:
         for table, end in self.names.tables(at):
             for column, text, stop in self.names.rows(self._past(end, {"of", "named", "called"})):
                 if column.table is table and called(column):
-                    yield Rows(table, (equal(column, text),)), stop
+                    yield Rows(table, (equal(column, text),), named=True), stop
             yield Rows(table), end
         yield from self._values(at)
 
@@ -74,9 +89,11 @@ class Phrases:
         for column, text, end in self.names.rows(at):
             for table, stop in self.names.tables(end):
                 if column.table is table:
-                    yield Rows(table, (equal(column, text),)), stop
-            if called(column) and not column.foreign:
-                yield Rows(column.table, (equal(column, text),)), end
+                    yield Rows(table, (equal(column, text),), named=True), stop
+            if column.foreign:
+                continue
+            sure = 1.0 if called(column) else KIND
+            yield Rows(column.table, (equal(column, text),), sure=sure, named=True), end
 
     def _first_of(self, at: int, depth: int) -> Iterator[Read]:
         """The largest city in Texas: of the rows with their clauses, those with the most."""
@@ -150,6 +167,8 @@ class Phrases:
             start += 1
         elif tokens[start].lemma in PREPOSITIONS and self._is(start + 1, {"which", "whom"}):
             yield from self.object_of(rows, start + 2, depth)
+        yield from self._is_also(rows, start, depth)
+        yield from self._as_role(rows, start)
         yield from self._most(rows, start, depth)
         yield from self._held(rows, start)
         yield from self._subject(rows, start, depth)
@@ -173,9 +192,48 @@ class Phrases:
                 known = 1.0 if way.said else sure
                 condition = way.to(other.where, negated=denied)
                 found = rows.also(self._of_things(rows, condition), of=other, sure=known)
+                if rows.table is other.table or self._same_again(rows.table, at, end):
+                    found = found.specially()
                 if not both:
                     yield found, stop
                 yield from self._another(found, way, stop, depth, both=both)
+
+    def _same_again(self, table: Table, start: int, end: int) -> bool:
+        """Whether a clause calls its rows what they are: members who are *members* of a room."""
+        return any(t is table for place in range(start, end) for t, _ in self.names.tables(place))
+
+    def _is_also(self, rows: Rows, at: int, depth: int) -> Iterator[Read]:
+        """Posts that are replies, employees who are the manager of somebody."""
+        denied = self._is(at + 1, {"not"})
+        if not self._is(at, {"be"}):
+            return
+        for other, stop in self.nouns(at + 1 + denied, depth + 1):
+            if other.table is rows.table and other.special and other.where:
+                both = exp.and_(*(each.copy() for each in other.where))
+                condition = exp.Not(this=exp.paren(both)) if denied else both
+                yield rows.also(condition, of=other), stop
+
+    def _as_role(self, rows: Rows, at: int) -> Iterator[Read]:
+        """That never appear as a destination: rows that no other refers to by that key."""
+        tokens = self.names.tokens
+        place = at
+        while place < len(tokens) and tokens[place].lemma in (*DENYING, *AUXILIARY, *APPEARING):
+            place += 1
+        if place == at or not self._is(place, {"as"}):
+            return
+        denied = any(token.lemma in DENYING for token in tokens[at:place])
+        start = self._past(place + 1, {"a", "an", "the", "any"})
+        for stop in range(min(len(tokens), start + 3), start, -1):
+            keys = [
+                key
+                for table in self.names.graph.tables
+                for key in self.names.keys_of(table)
+                if key.target.table is rows.table
+                and role_words(key.column, rows.table) == self.names.lemmas(start, stop)
+            ]
+            if len(keys) == 1:
+                condition = Way((up(keys[0]).back,)).to([], negated=denied)
+                yield rows.also(condition).specially(), stop
 
     def _another(
         self, rows: Rows, way: Way, at: int, depth: int, *, both: bool
@@ -188,7 +246,8 @@ class Phrases:
         for other, stop in self.nouns(start, depth + 1):
             if other.table is way.steps[-1].other:
                 condition = way.to(other.where, negated=denied)
-                yield rows.also(self._of_things(rows, condition), of=other), stop
+                found = rows.also(self._of_things(rows, condition), of=other)
+                yield found.specially(), stop
 
     def _of_things(self, rows: Rows, condition: exp.Expr) -> exp.Expr:
         """What is denied of a thing is so of all the rows that are of it."""
@@ -210,9 +269,8 @@ class Phrases:
                 way = self.ways.between(other.table, rows.table, verb)
                 if way is None:
                     continue
-                back = Way(tuple(step.back for step in reversed(way.steps)))
                 known = 1.0 if way.said else sure
-                yield rows.also(back.to(other.where), of=other, sure=known), end
+                yield rows.also(way.back.to(other.where), of=other, sure=known), end
 
     def _most(self, rows: Rows, at: int, depth: int) -> Iterator[Read]:
         """With the most cities, that borders the most states, with the largest population."""
@@ -228,20 +286,47 @@ class Phrases:
                     way = self.ways.between(rows.table, table, tokens[at:end])
                     thing = thing_of(rows.table)
                     often = None if way is None else _often(way, thing)
-                    if often is not None:
-                        yield rows.also(often), stop
+                    if way is not None and often is not None:
+                        found = rows.also(often, sure=1.0 if way.said else UNKNOWN)
+                        yield found.specially() if way.said else found, stop
             found = self.names.superlative(place)
-            if found is None or tokens[at].lemma not in ("with", "have"):
+            if found is None or tokens[end - 1].lemma not in OWNERSHIP:
                 continue
             _, descending, start = found
+            yield from self._with_extreme(rows, place, depth, descending=descending)
             for stop in range(min(len(tokens), start + 3), start, -1):
                 column = self.names.column(start, stop, rows.table)
-                if column is not None and column.counts and not column.foreign:
-                    yield rows.also(self.extreme(rows, column, descending=descending)), stop
+                if column is None or not column.counts or column.foreign:
+                    continue
+                for all_, last in self.clauses(rows, stop, depth):
+                    yield all_.also(self.extreme(all_, column, descending=descending)), last
+
+    def _with_extreme(
+        self, rows: Rows, at: int, depth: int, *, descending: bool
+    ) -> Iterator[Read]:
+        """With the highest point, where columns of extremes are called so."""
+        for stop in range(min(len(self.names.tokens), at + 4), at + 1, -1):
+            for table in self.names.graph.tables:
+                column = None if table.view else self.names.column(at, stop, table)
+                measure = column and measure_beside(column)
+                if measure is None:
+                    continue
+                way = self.ways.between(rows.table, table, ()) if table is not rows.table else None
+                if table is not rows.table and way is None:
+                    continue
+                for all_, last in self.clauses(rows, stop, depth):
+                    theirs = Rows(table, all_.where)
+                    if way is not None and all_.where:
+                        theirs = Rows(table, (way.back.to(all_.where),))
+                    elif way is not None:
+                        theirs = Rows(table)
+                    extreme = self.extreme(theirs, measure, descending=descending)
+                    yield all_.also(extreme if way is None else way.to([extreme])), last
 
     def _held(self, rows: Rows, at: int) -> Iterator[Read]:
         """With the capital Albany; whose city is Oslo; named Erie."""
         tokens = self.names.tokens
+        at = self._past(at, {"be"})
         if not self._is(at, {"with", "whose", "named", "called"}):
             return
         if tokens[at].lemma in ("named", "called"):
@@ -300,28 +385,35 @@ class Phrases:
         return at + 1 if self._is(at, lemmas) else at
 
 
-def _bridges(way: Way) -> bool:
-    """Whether a way leads over a table that does nothing but put two others together."""
-    return len(way.steps) == 2 and way.steps[0].there[0].foreign and way.steps[1].here[0].foreign
-
-
 def _often(way: Way, thing: Column | None) -> exp.Expr | None:
     """The condition that most rows of another table go with a row, or with the rows of a thing."""
     first = way.steps[0]
     if first.here[0].foreign and not first.there[0].foreign:  # each row goes with one
         if thing is None:
             return None
-        table, own, counted = thing.table, (thing,), (thing,)
-    elif len(way.steps) == 1 or _bridges(way):
-        table, own, counted = first.other, first.here, first.there
+        query = selected(thing.table, (thing,))
+        own, counted = (thing,), [sql_column(thing)]
     else:
-        return None
-    query = selected(table, counted).group_by(*map(sql_column, counted))
+        own = first.here
+        counted = [joined_column(column, 0) for column in first.there]
+        query = exp.select(*counted).from_(joined_table(first.other, 0))
+        for number, step in enumerate(way.steps[1:], start=1):
+            pairs = zip(step.here, step.there, strict=True)
+            on = exp.and_(
+                *(
+                    exp.EQ(
+                        this=joined_column(one, number - 1), expression=joined_column(other, number)
+                    )
+                    for one, other in pairs
+                )
+            )
+            query = query.join(joined_table(step.other, number), on=on)
+    query = query.group_by(*(column.copy() for column in counted))
     count = exp.Count(this=exp.Star())
     query = query.order_by(exp.Ordered(this=count, desc=True, nulls_first=False))
     ties = exp.LimitOptions(rows=True, with_ties=True)
-    one = exp.Literal.number(1)
-    query.set("limit", exp.Fetch(direction="FIRST", count=one, limit_options=ties))
+    one_row = exp.Literal.number(1)
+    query.set("limit", exp.Fetch(direction="FIRST", count=one_row, limit_options=ties))
     left = [sql_column(column) for column in own]
     test = left[0] if len(left) == 1 else exp.Tuple(expressions=left)
     return exp.In(this=test, query=query.subquery())

@@ -53,6 +53,11 @@ class Way:
     steps: tuple[Step, ...]
     said: bool = False
 
+    @property
+    def back(self) -> "Way":
+        """The same way from its end."""
+        return Way(tuple(step.back for step in reversed(self.steps)), self.said)
+
     def to(self, where: Sequence[exp.Expr], *, negated: bool = False) -> exp.Expr:
         """The condition that a row at the beginning has rows at the end that meet others."""
         first, *rest = self.steps
@@ -65,7 +70,14 @@ class Way:
         own = [sql_column(column) for column in first.here]
         left = own[0] if len(own) == 1 else exp.Tuple(expressions=own)
         test = exp.In(this=left, query=query.subquery())
-        return exp.Not(this=test) if negated else test
+        if not negated:
+            return test
+        if not first.here[0].foreign or len(own) > 1:
+            return exp.Not(this=test)
+        refers_to_none = exp.Is(this=own[0].copy(), expression=exp.Null())
+        if len(self.steps) == 1 and not where:
+            return refers_to_none
+        return exp.paren(exp.or_(refers_to_none, exp.Not(this=test)))
 
 
 def sql_column(column: Column) -> exp.Column:
@@ -81,6 +93,16 @@ def selected(
     for condition in where:
         query = query.where(condition.copy())
     return query
+
+
+def joined_column(column: Column, number: int) -> exp.Column:
+    """A column of one of several tables of a SELECT."""
+    return exp.column(identifier(column.name), table=identifier(f"t{number + 1}"))
+
+
+def joined_table(table: Table, number: int) -> exp.Expr:
+    """One of several tables of a SELECT, by its alias."""
+    return exp.alias_(named(table), f"t{number + 1}", table=True)
 
 
 def up(key: ForeignKey) -> Step:
@@ -126,7 +148,7 @@ class Ways:
             if len(open_) == 1:
                 return open_[0]
             return bridged[0] if len(bridged) == 1 else _one_way(bridged, words)
-        return self._long(one, other)
+        return self._long(one, other, words)
 
     def _direct(self, one: Table, other: Table) -> Iterator[Step]:
         for key in dict.fromkeys(self.graph.keys_between(one, other)):
@@ -145,21 +167,24 @@ class Ways:
     def _keys(self, one: Table, other: Table) -> list[ForeignKey]:
         return list(dict.fromkeys(self.graph.keys_between(one, other)))
 
-    def _long(self, one: Table, other: Table) -> Way | None:
+    def _long(self, one: Table, other: Table, words: Sequence[Token]) -> Way | None:
         """The shortest way, where no two keys join the same tables on it."""
         path = self.graph.path(one, other)
         if not path:
             return None
         steps: list[Step] = []
-        here = one
+        here, said = one, False
         for key in path:
             step = up(key) if key.column.table is here else up(key).back
             rivals = self._keys(here, step.other)
             if len(rivals) > 1:
-                return None
+                told = _one_way([Way((each,)) for each in self._direct(here, step.other)], words)
+                if told is None:
+                    return None
+                step, said = told.steps[0], True
             steps.append(step)
             here = step.other
-        return Way(tuple(steps)) if len(steps) <= LONGEST else None
+        return Way(tuple(steps), said) if len(steps) <= LONGEST else None
 
     def _heard(self, way: Way, words: Sequence[Token]) -> bool:
         """Whether words name the roles or the table that a way leads through."""
