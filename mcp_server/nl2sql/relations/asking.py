@@ -7,9 +7,11 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.relations.heard import OWNING, heard, role_words, root
+from mcp_server.nl2sql.relations.likes import Likes
 from mcp_server.nl2sql.relations.naming import Names, called, equal, measure_beside, thing_of
 from mcp_server.nl2sql.relations.phrases import PREPOSITIONS, Phrases
 from mcp_server.nl2sql.relations.rows import Read, Rows
+from mcp_server.nl2sql.relations.together import Together
 from mcp_server.nl2sql.relations.trees import Trees
 from mcp_server.nl2sql.relations.ways import Way, Ways, selected, sql_column, up
 from mcp_server.nl2sql.schema.display import shown
@@ -53,7 +55,7 @@ class _Asking:
         self.names = Names(tokens, linker, graph)
         ways = Ways(graph)
         self.ways = ways
-        self.phrases = Phrases(self.names, ways, Trees(ways))
+        self.phrases = Phrases(self.names, ways, Trees(ways), Likes(ways))
         self.tokens = tokens
         self.lemmas = [token.lemma for token in tokens]
 
@@ -64,6 +66,9 @@ class _Asking:
         at = 0
         while at < len(self.tokens) and self.lemmas[at] in POLITE:
             at += 1
+        together = Together(self.names, self.ways, self.phrases.trees).asked(at)
+        if together is not None:
+            return Related(together, SURE, special=True)
         found: dict[str, tuple[float, Related]] = {}
         for tree, rows in self._queries(at):
             sql = tree.sql(dialect="postgres")

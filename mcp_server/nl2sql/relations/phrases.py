@@ -6,12 +6,13 @@ Each clause is a condition on the rows that the noun before it names (`ways.py`)
 further phrases, to any depth.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from mcp_server.nl2sql.relations.heard import OWNING, role_words
+from mcp_server.nl2sql.relations.likes import Likes
 from mcp_server.nl2sql.relations.naming import ARTICLES, Names, called, equal, measure_beside, thing_of
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.trees import Trees
@@ -47,6 +48,8 @@ VERB_WORDS = 5
 UNKNOWN = 0.8
 """What an unknown verb leaves of the certainty of a phrase."""
 OWNERSHIP = frozenset({"with", "have", "contain", "contains", "of"})
+OPEN = 0.6
+"""As KIND, where several tables have such rows."""
 KIND = 0.95
 """How surely a value means the rows that have it, where none is called so: Oslo, of airports."""
 DEPTH_MAX = 5
@@ -59,6 +62,7 @@ class Phrases:
     names: Names
     ways: Ways
     trees: Trees
+    likes: Likes
 
     def nouns(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows that the words from a place on name, with all the clauses that follow."""
@@ -78,12 +82,28 @@ class Phrases:
             return
         yield from self._first_of(at, depth)
         yield from self._referred(at, depth)
+        yield from self._answering(at, depth)
         for table, end in self.names.tables(at):
             for column, text, stop in self.names.rows(self._past(end, {"of", "named", "called"})):
                 if column.table is table and called(column):
                     yield Rows(table, (equal(column, text),), named=True), stop
             yield Rows(table), end
         yield from self._values(at)
+
+    def _answering(self, at: int, depth: int) -> Iterator[Read]:
+        """Replies, which are posts to posts; replies to replies."""
+        lemmas = self.names.lemmas(at, at + 1)
+        for table in self.names.graph.tables:
+            step = self.trees.is_below(lemmas, table) if self.trees.keys(table) else None
+            if step is None:
+                continue
+            held = exp.Not(this=exp.Is(this=sql_column(step.here[0]), expression=exp.Null()))
+            if self._is(at + 1, {"to", "of", "under"}):
+                for other, stop in self.nouns(at + 2, depth + 1):
+                    if other.table is table:
+                        condition = Way((step,)).to(other.where) if other.where else held
+                        yield Rows(table).also(condition, of=other).specially(), stop
+            yield Rows(table, (held,), special=True), at + 1
 
     def _values(self, at: int) -> Iterator[Read]:
         for column, text, end in self.names.rows(at):
@@ -92,7 +112,8 @@ class Phrases:
                     yield Rows(table, (equal(column, text),), named=True), stop
             if column.foreign:
                 continue
-            sure = 1.0 if called(column) else KIND
+            alone = len({c.table for c, _, stop in self.names.rows(at) if stop == end}) == 1
+            sure = 1.0 if called(column) else KIND if alone else OPEN
             yield Rows(column.table, (equal(column, text),), sure=sure, named=True), end
 
     def _first_of(self, at: int, depth: int) -> Iterator[Read]:
@@ -167,6 +188,7 @@ class Phrases:
             start += 1
         elif tokens[start].lemma in PREPOSITIONS and self._is(start + 1, {"which", "whom"}):
             yield from self.object_of(rows, start + 2, depth)
+        yield from self.likes.clause(rows, start, self.names, self.nouns)
         yield from self._is_also(rows, start, depth)
         yield from self._as_role(rows, start)
         yield from self._most(rows, start, depth)
@@ -182,6 +204,9 @@ class Phrases:
             if sure is None:
                 continue
             denied = any(token.lemma in DENYING for token in verb)
+            for column, text, stop in self.names.rows(self._past(end, {"the"})):
+                if column.table is rows.table and not called(column) and not denied:
+                    yield rows.also(equal(column, text), sure=sure), stop
             both = self._is(end, {"both"})
             for other, stop in self.nouns(end + both, depth + 1):
                 way = self.ways.between(rows.table, other.table, verb)
@@ -190,8 +215,10 @@ class Phrases:
                 if not (other.where or denied or way.said):
                     continue
                 known = 1.0 if way.said else sure
-                condition = way.to(other.where, negated=denied)
-                found = rows.also(self._of_things(rows, condition), of=other, sure=known)
+                condition = self._denied(rows, way, other.where) if denied else way.to(other.where)
+                if way.said and other.named:
+                    other = replace(other, sure=1.0)
+                found = rows.also(condition, of=other, sure=known)
                 if rows.table is other.table or self._same_again(rows.table, at, end):
                     found = found.specially()
                 if not both:
@@ -245,16 +272,16 @@ class Phrases:
         start = self._past(at + 1 + denied, PREPOSITIONS)
         for other, stop in self.nouns(start, depth + 1):
             if other.table is way.steps[-1].other:
-                condition = way.to(other.where, negated=denied)
-                found = rows.also(self._of_things(rows, condition), of=other)
+                condition = self._denied(rows, way, other.where) if denied else way.to(other.where)
+                found = rows.also(condition, of=other)
                 yield found.specially(), stop
 
-    def _of_things(self, rows: Rows, condition: exp.Expr) -> exp.Expr:
+    def _denied(self, rows: Rows, way: Way, where: Sequence[exp.Expr]) -> exp.Expr:
         """What is denied of a thing is so of all the rows that are of it."""
         thing = thing_of(rows.table)
-        if thing is None or not isinstance(condition, exp.Not):
-            return condition
-        having = selected(rows.table, (thing,), [condition.this])
+        if thing is None:
+            return way.to(where, negated=True)
+        having = selected(rows.table, (thing,), [way.to(where)])
         return exp.Not(this=exp.In(this=sql_column(thing), query=having.subquery()))
 
     def object_of(self, rows: Rows, at: int, depth: int = 0) -> Iterator[Read]:
