@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.matching import INNER
 from mcp_server.nl2sql.relations.heard import role_words, root
 from mcp_server.nl2sql.relations.ways import sql_column
 from mcp_server.nl2sql.schema.display import are_people, full_name, name_of
@@ -43,6 +44,8 @@ class Names:
         for end in range(min(len(self.tokens), start + NAME_WORDS), start, -1):
             span = self.tokens[start:end]
             if any(token.mark is not Mark.WORD for token in span):
+                continue
+            if {span[0].lemma, span[-1].lemma} & INNER:
                 continue
             words = tuple(token.lemma for token in span)
             if len(words) == 1 and words[0] in SOMEBODY:

@@ -32,7 +32,7 @@ from mcp_server.nl2sql.words.tokens import Mark
 PRONOUNS = frozenset({"that", "which", "who", "whom"})
 PREPOSITIONS = frozenset(
     {"through", "in", "into", "of", "from", "at", "on", "with", "by", "to", "for", "under", "over",
-     "within", "out"}
+     "within", "out", "up", "off", "onto", "inside", "across", "along"}
 )  # fmt: skip
 DENYING = frozenset({"not", "never", "no", "without"})
 APPEARING = frozenset({"appear", "appears", "serve", "serves", "occur", "used", "act", "listed"})
@@ -191,6 +191,7 @@ class Phrases:
         yield from self.likes.clause(rows, start, self.names, self.nouns)
         yield from self._is_also(rows, start, depth)
         yield from self._as_role(rows, start)
+        yield from self._nobody(rows, start)
         yield from self._most(rows, start, depth)
         yield from self._held(rows, start)
         yield from self._subject(rows, start, depth)
@@ -239,6 +240,22 @@ class Phrases:
                 both = exp.and_(*(each.copy() for each in other.where))
                 condition = exp.Not(this=exp.paren(both)) if denied else both
                 yield rows.also(condition, of=other), stop
+
+    def _nobody(self, rows: Rows, at: int) -> Iterator[Read]:
+        """Skills nobody has, rooms that no one joined."""
+        tokens = self.names.tokens
+        start = at + 1 if self._is(at, {"nobody"}) else at + 2
+        if not self._is(at, {"nobody"}) and [t.lemma for t in tokens[at:start]] != ["no", "one"]:
+            return
+        for people in self.names.people():
+            for end in range(start + 1, min(len(tokens), start + VERB_WORDS) + 1):
+                sure = self._relates(start, end)
+                if sure is None:
+                    return
+                way = self.ways.between(people, rows.table, tokens[start:end])
+                if way is not None:
+                    condition = self._denied(rows, way.back, ())
+                    yield rows.also(condition, sure=1.0 if way.said else sure), end
 
     def _as_role(self, rows: Rows, at: int) -> Iterator[Read]:
         """That never appear as a destination: rows that no other refers to by that key."""

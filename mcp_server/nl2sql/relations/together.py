@@ -35,7 +35,13 @@ class Together:
 
     def asked(self, at: int) -> exp.Select | None:
         """The query of such a question; None for any other."""
-        return self._pairs(at) or self._mutual(at) or self._with_roles(at) or self._below(at)
+        return (
+            self._pairs(at)
+            or self._mutual(at)
+            or self._with_roles(at)
+            or self._below(at)
+            or self._per_role(at)
+        )
 
     @property
     def _lemmas(self) -> list[str]:
@@ -185,6 +191,63 @@ class Together:
             last = len(lemmas) - (lemmas[-1] in ("have", "get", "receive"))
             return self._counted(lemmas[start:end], place + 1, last)
         return None
+
+    def _per_role(self, at: int) -> exp.Select | None:
+        """Bookings per country of origin; the number of flights per destination city; posts per
+        city of the author.
+        """
+        lemmas = self._lemmas
+        while at < len(lemmas) and lemmas[at] in SHOWING:
+            at += 1
+        at += 2 * (lemmas[at : at + 2] in (["number", "of"], ["count", "of"]))
+        for table, end in self.names.tables(at):
+            if lemmas[end : end + 1] not in (["per"], ["by"]):
+                continue
+            start, stop = end + 1, len(lemmas)
+            for cut in range(start + 1, stop):
+                if lemmas[cut] == "of":
+                    first = cut + 1 + (lemmas[cut + 1 : cut + 2] == ["the"])
+                    role, what = (first, stop), (start, cut)
+                else:
+                    role, what = (start, cut), (cut, stop)
+                found = self._by_role(table, role, what)
+                if found is not None:
+                    return found
+        return None
+
+    def _by_role(
+        self, table: Table, role: tuple[int, int], what: tuple[int, int]
+    ) -> exp.Select | None:
+        """Rows counted by what the row that a role names has; over other tables, if that is clear."""
+        words = self.names.lemmas(*role)
+        ways = [
+            ((), key) for key in self.names.keys_of(table)
+            if role_words(key.column, key.target.table) == words
+        ] or [
+            ((first,), key)
+            for first in self.names.keys_of(table)
+            if first.target.table is not table
+            for key in self.names.keys_of(first.target.table)
+            if role_words(key.column, key.target.table) == words
+        ]  # fmt: skip
+        if len(ways) != 1 or ways[0][1].beside:
+            return None
+        before, key = ways[0]
+        column = self.names.column(*what, key.target.table)
+        if column is None:
+            return None
+        query = exp.select(_of("t", column), exp.Count(this=exp.Star()))
+        query = query.from_(exp.alias_(named(table), "t0", table=True))
+        alias = "t0"
+        for number, each in enumerate((*before, key), start=1):
+            other = "t" if each is key else f"t{number}"
+            on = [
+                exp.EQ(this=_of(other, there), expression=_of(alias, here))
+                for here, there in each.pairs
+            ]
+            source = exp.alias_(named(each.target.table), other, table=True)
+            query, alias = query.join(source, on=exp.and_(*on)), other
+        return query.group_by(_of("t", column))
 
     def _counted(self, noun: Sequence[str], start: int, end: int) -> exp.Select | None:
         for table in self.names.graph.tables:

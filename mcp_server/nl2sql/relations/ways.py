@@ -13,7 +13,7 @@ from mcp_server.nl2sql.relations.heard import NUMBERED, SMALL, role_words, root
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
 from mcp_server.nl2sql.sql.joined import identifier, named
-from mcp_server.nl2sql.words.tokens import Token
+from mcp_server.nl2sql.words.tokens import Token, tokenize
 from mcp_server.nl2sql.words.ways import way_of
 
 WHOLES = frozenset(
@@ -274,6 +274,9 @@ def _has_role(way: Way) -> bool:
 
 def _one_way(ways: Sequence[Way], words: Sequence[Token]) -> Way | None:
     """Of several ways the one that goes where the words do: from, or to."""
+
+    if any(token.lemma == "out" for token in words):
+        words = [*words, *tokenize("from")]  # out of Oslo
 
     def told(way: Way) -> int:
         columns = [c for step in way.steps for c in (*step.here, *step.there) if c.foreign]
