@@ -12,7 +12,7 @@ from mcp_server.nl2sql.relations.naming import Names, called, equal, measure_bes
 from mcp_server.nl2sql.relations.phrases import PREPOSITIONS, Phrases
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.together import Together
-from mcp_server.nl2sql.relations.trees import Trees
+from mcp_server.nl2sql.relations.trees import Trees, with_levels_last
 from mcp_server.nl2sql.relations.ways import Way, Ways, selected, sql_column, up
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -49,7 +49,7 @@ def related(question: str, linker: Linker, graph: JoinGraph) -> Related | None:
 
 class _Asking:
     def __init__(self, question: str, linker: Linker, graph: JoinGraph) -> None:
-        tokens = [t for t in heard(question) if t.mark is not Mark.PUNCTUATION or t.text == ","]
+        tokens = [t for t in heard(with_levels_last(question)) if t.mark is not Mark.PUNCTUATION or t.text == ","]
         while tokens and tokens[-1].mark is Mark.PUNCTUATION:
             tokens.pop()
         self.names = Names(tokens, linker, graph)

@@ -10,7 +10,7 @@ from mcp_server.nl2sql.relations.heard import role_words, root
 from mcp_server.nl2sql.relations.naming import Names
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.ways import Ways, own_keys, selected, sql_column
-from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Table
 from mcp_server.nl2sql.sql.joined import identifier, named
 from mcp_server.nl2sql.words.lexicon import BIRTH
 
@@ -36,6 +36,32 @@ class Likes:
         """Who live in the same city as Ann, who were hired before their manager."""
         yield from self._same(rows, at, names, nouns)
         yield from self._sooner(rows, at, names, nouns)
+        yield from self._of_theirs(rows, at, names)
+
+    def _of_theirs(self, rows: Rows, at: int, names: Names) -> Iterator[Read]:
+        """Who live in the city of their branch: a column that is as that of a row referred to."""
+        tokens, table = names.tokens, rows.table
+        while at < len(tokens) and tokens[at].lemma in LEADING:
+            at += 1
+        start = at + (at < len(tokens) and tokens[at].lemma == "the")
+        for end in range(start + 1, min(len(tokens) - 2, start + 4)):
+            if tokens[end].lemma != "of" or tokens[end + 1].lemma not in THEIRS:
+                continue
+            for stop in range(min(len(tokens), end + 5), end + 2, -1):
+                named_so = [t for t, last in names.tables(end + 2) if last == stop]
+                keys = [
+                    key
+                    for key in names.keys_of(table)
+                    if key.target.table in named_so
+                    or role_words(key.column, key.target.table) == names.lemmas(end + 2, stop)
+                ]
+                if len(keys) != 1 or keys[0].beside:
+                    continue
+                own = names.column(start, end, table)
+                their = names.column(start, end, keys[0].target.table)
+                if own is not None and their is not None:
+                    yield rows.also(_alike_there(keys[0], own, their, exp.EQ)).specially(), stop
+                return
 
     def _same(self, rows: Rows, at: int, names: Names, nouns: Nouns) -> Iterator[Read]:
         tokens = names.tokens
@@ -77,18 +103,7 @@ class Likes:
         for key in own_keys(self.ways.graph, table):
             if role_words(key.column, table) != (tokens[at + 1].lemma,):
                 continue
-
-            def there(column: Column) -> exp.Column:
-                return exp.column(identifier(column.name), table=identifier(OTHER))
-
-            def here(column: Column) -> exp.Column:
-                return exp.column(identifier(column.name), table=identifier(table.name))
-
-            query = exp.select(exp.Literal.number(1))
-            query = query.from_(exp.alias_(named(table), OTHER, table=True))
-            query = query.where(exp.EQ(this=there(key.target), expression=here(key.column)))
-            query = query.where(kind(this=here(own), expression=there(their)))
-            yield rows.also(exp.Exists(this=query)).specially(), at + 2
+            yield rows.also(_alike_there(key, own, their, kind)).specially(), at + 2
 
     def _sooner(self, rows: Rows, at: int, names: Names, nouns: Nouns) -> Iterator[Read]:
         """Older than Ann; hired before Ann, or before their manager."""
@@ -124,10 +139,31 @@ class Likes:
                 )
 
 
+def _alike_there(
+    key: ForeignKey, own: Column, their: Column, kind: type[exp.Binary]
+) -> exp.Expr:
+    """A comparison of a column with that of the row that a key refers to."""
+
+    def there(column: Column) -> exp.Column:
+        return exp.column(identifier(column.name), table=identifier(OTHER))
+
+    def here(column: Column) -> exp.Column:
+        return exp.column(identifier(column.name), table=identifier(key.column.table.name))
+
+    query = exp.select(exp.Literal.number(1))
+    query = query.from_(exp.alias_(named(key.target.table), OTHER, table=True))
+    query = query.where(exp.EQ(this=there(key.target), expression=here(key.column)))
+    return exp.Exists(this=query.where(kind(this=here(own), expression=there(their))))
+
+
 def same_column(names: Names, start: int, end: int, table: Table) -> Column | None:
     """The column of a table in which rows are alike: the city, or the key of the office."""
     column = names.column(start, end, table)
     if column is not None and not column.primary:
         return column
     key = names.role(start, end, table)
+    if key is None:
+        tables = [other for other, stop in names.tables(start) if stop == end]
+        keys = [each for each in names.keys_of(table) if each.target.table in tables]
+        key = keys[0] if len(keys) == 1 else None
     return key.column if key is not None and not key.beside else None

@@ -51,6 +51,8 @@ class Names:
             if len(words) == 1 and words[0] in SOMEBODY:
                 yield from ((table, end) for table in self.people())
                 continue
+            if len(words) > 1 and words[-1] == "member":  # staff members
+                words = words[:-1]
             found = [(t, s) for t, s in self.linker.tables(words) if s >= SURELY and not t.view]
             if found and (len(found) == 1 or found[0][1] > found[1][1]):
                 yield found[0][0], end

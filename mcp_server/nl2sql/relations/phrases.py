@@ -220,7 +220,8 @@ class Phrases:
                 if way.said and other.named:
                     other = replace(other, sure=1.0)
                 found = rows.also(condition, of=other, sure=known)
-                if rows.table is other.table or self._same_again(rows.table, at, end):
+                told = denied and way.said  # of several keys the one that the verb speaks of
+                if told or rows.table is other.table or self._same_again(rows.table, at, end):
                     found = found.specially()
                 if not both:
                     yield found, stop

@@ -2,12 +2,12 @@
 rows are below each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.relations.heard import role_words, root
+from mcp_server.nl2sql.relations.heard import OWNING, role_words, root
 from mcp_server.nl2sql.relations.likes import same_column
 from mcp_server.nl2sql.relations.naming import Names
 from mcp_server.nl2sql.relations.trees import Trees
@@ -117,22 +117,39 @@ class Together:
         start = at
         while start < len(lemmas) and lemmas[start] in SHOWING - EACH:
             start += 1
-        own: Column | None = None
         place = start
         if "of" in lemmas[start : start + 3]:
             place = lemmas.index("of", start) + 1
         if place >= len(lemmas) or lemmas[place] not in EACH:
             return None
-        for table, end in self.names.tables(place + 1):
-            if place > start:
-                own = self.names.column(start, place - 1, table)
-                if own is None:
-                    continue
+        for table, columns, end in self._each_of(start, place):
             keys = [self._role(one, two, table) for one, two in self._listed(end, len(lemmas))]
             roles = [key for key in keys if key is not None]
             if roles and len(roles) == len(keys) and all(self._is_role(key) for key in roles):
-                return self._beside(table, [own] if own else shown(table), roles)
+                return self._beside(table, columns or shown(table), roles)
         return None
+
+    def _each_of(self, start: int, place: int) -> Iterator[tuple[Table, list[Column], int]]:
+        """What each row of is shown: each project; the title of each room; each fixture's date;
+        every loan id. With the columns that are named, and where the words end.
+        """
+        lemmas = self._lemmas
+        for table, end in self.names.tables(place + 1):
+            if place > start:
+                own = self.names.column(start, place - 1, table)
+                if own is not None:
+                    yield table, [own], end
+            elif end < len(lemmas) and lemmas[end] == OWNING:
+                for stop in range(end + 2, min(len(lemmas), end + 4)):
+                    own = self.names.column(end + 1, stop, table)
+                    if own is not None:
+                        yield table, [own], stop
+            else:
+                yield table, [], end
+            for stop in range(end + 1, min(len(lemmas), end + 3)):
+                own = self.names.column(end, stop, table)
+                if own is not None and place == start:
+                    yield table, [own], stop
 
     def _role(self, start: int, end: int, table: Table) -> ForeignKey | None:
         lemmas = self._lemmas
@@ -200,7 +217,20 @@ class Together:
         while at < len(lemmas) and lemmas[at] in SHOWING:
             at += 1
         at += 2 * (lemmas[at : at + 2] in (["number", "of"], ["count", "of"]))
-        for table, end in self.names.tables(at):
+        for first in (at + 1, at + 2):
+            role = self._lemmas[at:first]
+            for table, end in self.names.tables(first):
+                if lemmas[end : end + 1] not in (["per"], ["by"]):
+                    continue
+                others = [t for t, stop in self.names.tables(end + 1) if stop == len(lemmas)]
+                keys = [
+                    key for key in self.names.keys_of(table)
+                    if key.target.table in others
+                    and list(role_words(key.column, key.target.table)) == role
+                ]  # fmt: skip
+                if len(keys) == 1:
+                    return self._grouped(table, keys, shown(others[0]), None)
+        for table, end, measure in self._measures(at):
             if lemmas[end : end + 1] not in (["per"], ["by"]):
                 continue
             start, stop = end + 1, len(lemmas)
@@ -210,13 +240,13 @@ class Together:
                     role, what = (first, stop), (start, cut)
                 else:
                     role, what = (start, cut), (cut, stop)
-                found = self._by_role(table, role, what)
+                found = self._by_role(table, role, what, measure)
                 if found is not None:
                     return found
         return None
 
     def _by_role(
-        self, table: Table, role: tuple[int, int], what: tuple[int, int]
+        self, table: Table, role: tuple[int, int], what: tuple[int, int], measure: Column | None
     ) -> exp.Select | None:
         """Rows counted by what the row that a role names has; over other tables, if that is clear."""
         words = self.names.lemmas(*role)
@@ -234,20 +264,46 @@ class Together:
             return None
         before, key = ways[0]
         column = self.names.column(*what, key.target.table)
+        further = self.names.role(*what, key.target.table) if column is None else None
+        if further is not None:
+            return self._grouped(
+                table, [*before, key, further], shown(further.target.table), measure
+            )
         if column is None:
             return None
-        query = exp.select(_of("t", column), exp.Count(this=exp.Star()))
-        query = query.from_(exp.alias_(named(table), "t0", table=True))
-        alias = "t0"
-        for number, each in enumerate((*before, key), start=1):
-            other = "t" if each is key else f"t{number}"
+        return self._grouped(table, [*before, key], [column], measure)
+
+    def _measures(self, at: int) -> Iterator[tuple[Table, int, Column | None]]:
+        """What is counted or added up: bookings; loan amount."""
+        for table, end in self.names.tables(at):
+            yield table, end, None
+            for stop in range(end + 1, min(len(self.names.tokens), end + 3)):
+                column = self.names.column(end, stop, table)
+                if column is not None and column.adds_up:
+                    yield table, stop, column
+
+    def _grouped(
+        self,
+        table: Table,
+        keys: Sequence[ForeignKey],
+        columns: Sequence[Column],
+        measure: Column | None,
+    ) -> exp.Select:
+        """Rows counted, or a column of theirs added up, by columns of the last row referred to."""
+        count: exp.Expr = exp.Count(this=exp.Star())
+        if measure is not None:
+            count = exp.Sum(this=_of("t0", measure))
+        last = f"t{len(keys)}"
+        by = [_of(last, column) for column in columns]
+        query = exp.select(*by, count).from_(exp.alias_(named(table), "t0", table=True))
+        for number, key in enumerate(keys, start=1):
             on = [
-                exp.EQ(this=_of(other, there), expression=_of(alias, here))
-                for here, there in each.pairs
+                exp.EQ(this=_of(f"t{number}", there), expression=_of(f"t{number - 1}", here))
+                for here, there in key.pairs
             ]
-            source = exp.alias_(named(each.target.table), other, table=True)
-            query, alias = query.join(source, on=exp.and_(*on)), other
-        return query.group_by(_of("t", column))
+            source = exp.alias_(named(key.target.table), f"t{number}", table=True)
+            query = query.join(source, on=exp.and_(*on))
+        return query.group_by(*(column.copy() for column in by))
 
     def _counted(self, noun: Sequence[str], start: int, end: int) -> exp.Select | None:
         for table in self.names.graph.tables:

@@ -1,5 +1,6 @@
 """Rows below and above others of their table, to any depth; those that have none below them."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -34,11 +35,12 @@ LEVELS = (
     "at any depth", "even indirectly", "indirectly", "on any level", "on all levels",
 )  # fmt: skip
 """Phrases that say that rows of rows count as well."""
+_LEVELS = re.compile(rf",? ?\b(?:{'|'.join(LEVELS)})\b", re.IGNORECASE)
 BELOW = frozenset({"below", "under", "underneath", "beneath"})
 ABOVE = frozenset({"above", "over"})
 SUPERIORS = frozenset({"manager", "supervisor", "boss", "superior", "report", "chief", "lead"})
 PARENTS = frozenset({"parent", "upper", "super", "master", "belong", "part"})
-NOBODY = frozenset({"anyone", "anybody", "anything", "others", "someone", "somebody"})
+NOBODY = frozenset({"nobody", "one", "anyone", "anybody", "anything", "others", "someone", "somebody"})
 CHILDREN = frozenset({"child", "kid", "descendant"})
 REPORTS = frozenset({"report", "subordinate", "underling"})
 
@@ -189,6 +191,9 @@ class Trees:
         after = end + 1
         while after < len(tokens) and lemmas[after] in ("any", "other"):
             after += 1
+        if lemmas[after : after + 1] == ["nobody"] or lemmas[after : after + 2] == ["no", "one"]:
+            denied = True
+            after += lemmas[after] == "no"
         named = after < len(tokens) and (
             lemmas[after] in NOBODY or any(t is table for t, _ in names.tables(after))
         )
@@ -246,3 +251,12 @@ class Trees:
 REACHED, NEXT = "reached", "onward"
 HAVING = frozenset({"with", "without", "have", "get", "got", "receive", "received", "no", "not",
                     "never", "any", "do"})  # fmt: skip
+
+
+def with_levels_last(question: str) -> str:
+    """A question with what it says of levels at its end: trained directly or indirectly by Ann."""
+    found = _LEVELS.search(question)
+    if found is None:
+        return question
+    rest = f"{question[: found.start()]}{question[found.end() :]}".rstrip(" ?.!,")
+    return f"{rest} {found.group().strip(' ,')}"

@@ -136,18 +136,13 @@ class Ways:
             return Way(named[0].steps, said=True)
         if named:
             return _one_way(named, words)
-        plain = [way for way in direct if not _has_role(way)]
-        if len(direct) == 1 and (plain or not bridged):
-            return direct[0]
-        if len(plain) == 1:
-            return plain[0]
-        if direct and not bridged:
-            return _one_way(direct, words)
-        if bridged:
-            open_ = [way for way in bridged if not _has_role(way)]
-            if len(open_) == 1:
-                return open_[0]
-            return bridged[0] if len(bridged) == 1 else _one_way(bridged, words)
+        for ways in (direct, bridged):  # the one key without a role of its own, if there is one
+            plain = [way for way in ways if not _has_role(way)]
+            if len(plain) == 1:
+                return plain[0]
+        if direct or bridged:
+            ways = direct or bridged
+            return ways[0] if len(ways) == 1 else _one_way(ways, words)
         return self._long(one, other, words)
 
     def _direct(self, one: Table, other: Table) -> Iterator[Step]:
@@ -217,7 +212,8 @@ class Ways:
             names = {root(w) for w in (*link.words, *doer.column.words, *done.column.words)}
             containing = bool(said & CONTAINING) or any(t.lemma == "of" for t in words[-1:])
             if said & names or _whole(doer) and (said & (CONTAINING | PARTS) or containing):
-                swap = passive
+                told = {root(w) for w in role_words(done.column, table)}
+                swap = passive or (bool(said & told) and words[-1].lemma == "of")
                 if _whole(doer):
                     swap = not containing or passive
                 steps = (up(done).back, up(doer)) if swap else (up(doer).back, up(done))
@@ -254,10 +250,18 @@ def _whole(key: ForeignKey) -> bool:
     return bool(WHOLES & set(key.column.words))
 
 
+GETTING = frozenset({root(w) for w in ("receive", "get")})
+GIVING = frozenset({root(w) for w in ("make", "send", "give")})
+
+
 def _does(key: ForeignKey) -> int:
     """How much the name of a key says that its row does something: more for `blocker`."""
-    words = set(key.column.words)
-    last = [w for w in key.column.words if w not in NUMBERED][-1:]
+    return _does_as(key.column)
+
+
+def _does_as(column: Column) -> int:
+    words = set(column.words)
+    last = [w for w in column.words if w not in NUMBERED][:1]
     doing = bool(words & (DOERS | WHOLES)) or any(w.endswith(("er", "or")) for w in last)
     done = bool(words & TARGETS) or any(w.endswith(("ed", "ee")) for w in last)
     return doing - done
@@ -272,6 +276,11 @@ def _has_role(way: Way) -> bool:
     return False
 
 
+def _does_all(step: Step) -> int:
+    column = step.here[0] if step.here[0].foreign else step.there[0]
+    return _does_as(column)
+
+
 def _one_way(ways: Sequence[Way], words: Sequence[Token]) -> Way | None:
     """Of several ways the one that goes where the words do: from, or to."""
 
@@ -283,4 +292,8 @@ def _one_way(ways: Sequence[Way], words: Sequence[Token]) -> Way | None:
         return max((way_of(column.name, words) for column in columns), default=0)
 
     best = [way for way in ways if told(way) > 0]
+    said = {root(token.lemma) for token in words}
+    for verbs, sign in ((GETTING, -1), (GIVING, 1)):
+        if not best and said & verbs:
+            best = [way for way in ways if max(sign * _does_all(step) for step in way.steps) > 0]
     return Way(best[0].steps, said=True) if len(best) == 1 else None
