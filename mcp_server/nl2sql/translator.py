@@ -33,6 +33,7 @@ from mcp_server.nl2sql.languages.rewriting import Interpreter
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.mending.mend import Mended, mends
 from mcp_server.nl2sql.model.facts import Facts, facts
+from mcp_server.nl2sql.relations.asking import Related, related
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.schema.narrowing import Narrowing
@@ -247,7 +248,12 @@ class Translator:
         if asked is not None:
             found = self._read(loan, known, asked[1], explain, asked[0])
         if asked is None or found.sql is None:
-            found = self._read(loan, known, question, explain)
+            told = related(question, *known.about(tokenize(question)))
+            special = told is not None and told.special
+            found = _of_relations(loan, known.profile, told) if special else None
+            found = found or self._read(loan, known, question, explain)
+            if found.sql is None and not special:
+                found = _of_relations(loan, known.profile, told) or found
         return replace(found, assumptions=(*notes, *found.assumptions))
 
     def _read(
@@ -306,6 +312,28 @@ class Translator:
                 self._known = known = version, Narrowing(found, _scope)
             self._looked = looked
         return known[1]
+
+
+def _of_relations(loan: Loan, known: Profile, told: Related | None) -> Translation | None:
+    """The answer to a question that is phrases within phrases, where it is sure and runs."""
+    if told is None or told.confidence < THRESHOLD:
+        return None
+    tree = filtered(told.tree, known)
+    sql = tree.sql(dialect="postgres")
+    loan.go_on()
+    try:
+        first_rows(loan.conn, sql)
+    except RefusedError:
+        return None
+    confidence = round(told.confidence, 3)
+    shown = Candidate(sql, confidence, reading(tree))
+    return Translation(
+        sql,
+        confidence,
+        shown.reading,
+        candidates=(shown,),
+        assumptions=tuple(assumptions(tree)),
+    )
 
 
 def _settle(valid: list[Made]) -> None:

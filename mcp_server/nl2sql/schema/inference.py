@@ -34,7 +34,27 @@ def inferred(found: Profile) -> list[ForeignKey]:
                 if key is not None:
                     guesses += _star(key, columns)
                     groups.join(one.table, other.table)
+    guesses += _beside([*found.foreign_keys, *guesses])
     return list(dict.fromkeys(guesses))
+
+
+def _beside(keys: Sequence[ForeignKey]) -> Iterator[ForeignKey]:
+    """The other side of a table of two columns that puts rows of one table together: what its one
+    column refers to, the other does, if it holds only such texts.
+    """
+    for key in keys:
+        table = key.column.table
+        if len(table.columns) != 2 or table.view or key.target.table is table:
+            continue
+        other = next(column for column in table.columns if column is not key.column)
+        referring = any(each.column is other for each in keys)
+        held = bool(other.values) and len(other.values) >= BESIDE_MIN
+        if not referring and held and _may_refer(other, key.target):
+            yield ForeignKey(other, key.target, inferred=True)
+
+
+BESIDE_MIN = 3
+"""Fewer texts may be of another kind that happens to be called so."""
 
 
 def _star(key: ForeignKey, named: Sequence[Column]) -> list[ForeignKey]:

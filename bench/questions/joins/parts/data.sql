@@ -1,0 +1,9 @@
+insert into category values (1,'Hardware',null),(2,'Fasteners',1),(3,'Screws',2),(4,'Bolts',2),(5,'Electrics',null),(6,'Cables',5),(7,'Lamps',5),(8,'Frames',1),(9,'Drive train',1),(10,'Wheels',9);
+insert into part select i, 'P-'||(1000+i), (array['City bike','Cargo bike','Front wheel','Rear wheel','Rim','Spoke','Hub','Steel frame','Fork','Head lamp','Lamp bulb','Lamp wire','Chain','Sprocket','Hex bolt','Wood screw','Tyre','Axle','Bearing','Dynamo','Old dynamo','Bell','Saddle','Rack'])[i],
+ (array[1,1,10,10,10,10,10,8,8,7,7,6,9,9,4,3,10,10,10,5,5,1,1,8])[i], 20+(i*733)%9000, (array['black','silver','red','silver'])[1+i%4], 1.5+(i*i*31)%240, case i when 21 then 20 when 16 then 15 end from generate_series(1,24) i;
+insert into component values (1,3,1),(1,4,1),(1,8,1),(1,9,1),(1,10,1),(1,13,1),(1,23,1),(1,22,1),(2,3,1),(2,4,1),(2,8,2),(2,9,1),(2,24,2),(2,10,2),(3,5,1),(3,6,32),(3,7,1),(3,17,1),(4,5,1),(4,6,36),(4,7,1),(4,17,1),(4,14,1),(7,18,1),(7,19,2),(7,15,2),(10,11,1),(10,12,2),(10,20,1),(8,15,6);
+insert into supplier values (1,'Kranz','Graz','Austria',4),(2,'Boltworks','Leeds','United Kingdom',3),(3,'Lumen','Lyon','France',5),(4,'Rota','Turin','Italy',4),(5,'Steelco','Leeds','United Kingdom',2),(6,'Nord Parts','Oulu','Finland',5),(7,'Empty Shelf','Graz','Austria',1);
+insert into offer select s, p, 2+(s*p*13)%180, 1+(s*p)%21 from generate_series(1,6) s, generate_series(5,24) p where (s*7+p*5+s*p)%3=0 or (p-s)%7=0;
+insert into warehouse values (1,'North','Oulu',5000),(2,'East','Graz',8000),(3,'South','Turin',2500),(4,'Reserve','Leeds',900);
+insert into stock select w, p, (w*p*17)%240 from generate_series(1,3) w, generate_series(3,23) p where (w+p)%3<>0;
+insert into transfer select i, 1+i%3, 1+(i+1+i%2)%3, 3+(i*7)%20, 5+(i*3)%60, date '2025-02-01'+i*5 from generate_series(1,50) i where 1+i%3<>1+(i+1+i%2)%3;
