@@ -15,7 +15,9 @@ from sqlglot import exp
 from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
+from mcp_server.nl2sql.choosing.spelling import named
 from mcp_server.nl2sql.choosing.variants import variants
+from mcp_server.nl2sql.grammar.compound.spelled import Spelled
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -64,6 +66,7 @@ class _Read:
     cost: float
     understood: float
     values_lost: int
+    spelled: Spelled | None = None
     times: int = 1
 
 
@@ -85,6 +88,8 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
             whole = filtered(tree, known)
             one = made[key] = Made(whole, whole.sql(dialect="postgres"), read.unused)
             said, sounds = as_it_sounds(text, tree, known)
+            if read.spelled is not None:
+                said, sounds = read.spelled.text, named(sounds, read.spelled)
             heard = tokens if said == text else tokenize(said)
             one.signs = signs(said, sounds) | naming_signs(heard, sounds, known)
             one.signs[variant or "as read"] = 1.0
@@ -214,7 +219,12 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
                 found[key].times += 1
             elif len(found) < READS:
                 found[key] = _Read(
-                    tree, meant.unused, meant.cost, meant.understood, meant.values_lost
+                    tree,
+                    meant.unused,
+                    meant.cost,
+                    meant.understood,
+                    meant.values_lost,
+                    meant.spelled,
                 )
     except Exception:  # a mistake in the grammar: the question is declined, and the log says why
         log.exception("the reading of a question failed")

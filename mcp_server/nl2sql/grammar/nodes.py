@@ -174,11 +174,15 @@ class Nth:
 
 @dataclass(frozen=True, slots=True)
 class HowMany:
-    """A condition on the number of rows of a table. value: a symbol, or None for one."""
+    """A condition on the number of rows of a table. value: a symbol, or None for one.
+
+    distinct: on how many different ones there are.
+    """
 
     at: Place
     operator: Operator
     value: Place
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

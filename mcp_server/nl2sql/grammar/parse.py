@@ -27,6 +27,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     WORD,
 )
 from mcp_server.nl2sql.grammar.compound.combining import combined
+from mcp_server.nl2sql.grammar.compound.spelled import Spelled, spelled
 from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
 from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
@@ -63,6 +64,8 @@ class Meant:
     cost: float
     understood: float
     values_lost: int
+    spelled: Spelled | None = None
+    """The arithmetic that the question spells out."""
 
 
 def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
@@ -93,6 +96,8 @@ def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
 
 def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     row = symbols(tokens, linker)
+    arithmetic = spelled(row, graph)
+    row = row if arithmetic is None else arithmetic.row
     for cover in covers(row):
         for number, ground in enumerate(grounded(cover, row, tokens, graph)):
             lost = len(ground.lost) - len(cover.skipped)
@@ -104,7 +109,7 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
             understood = 1 - len(unused) / max(1, len(row))
             values = sum(_is_vital(row, place) for place in set(ground.lost))
             values += len(again)
-            yield Meant(ground.query, unused, cost, understood, values)
+            yield Meant(ground.query, unused, cost, understood, values, arithmetic)
 
 
 def _told_by_others(row: Sequence[Symbol], query: Query) -> list[int]:

@@ -167,9 +167,8 @@ def _tables(query: Query) -> list[Table]:
             found.append(table)
 
     for output in query.select:
-        add(output.column.table if output.column is not None else output.table)
-        for part in output.column.made.of if output.column and output.column.made else ():
-            add(part.table)
+        for table in output.column.tables if output.column is not None else (output.table,):
+            add(table)
     for each in query.computed:
         sides = (each.left, each.right) if isinstance(each, Arithmetic) else (each,)
         for side in sides:
@@ -193,9 +192,11 @@ def _tables(query: Query) -> list[Table]:
         for table in tables_of(condition):
             add(table)
     for having in query.having:
-        add(having.column.table if having.column is not None else having.table)
+        for table in having.column.tables if having.column is not None else (having.table,):
+            add(table)
     for order in query.order:
-        add(order.column.table if order.column is not None else order.table)
+        for table in order.column.tables if order.column is not None else (order.table,):
+            add(table)
     return [*found[:1], *(table for table in query.via if table not in found[:1]), *found[1:]]
 
 

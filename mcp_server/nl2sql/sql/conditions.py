@@ -74,10 +74,10 @@ def tables_of(condition: Condition) -> Iterable[Table]:
         case Ranked(table):
             yield table
         case Compare(column, _, Column() as other):
-            yield column.table
-            yield other.table
+            yield from column.tables
+            yield from other.tables
         case _:
-            yield condition.column.table
+            yield from condition.column.tables
 
 
 def _often(often: Often, joined: Joined, query: Query) -> exp.Expr:
@@ -86,8 +86,11 @@ def _often(often: Often, joined: Joined, query: Query) -> exp.Expr:
         raise NoJoinError(f"{subject.name} has no key to count {often.table.name} by")
     inner = Joined(joined.graph, [subject, often.table])
     key = inner.column(subject.key)
+    counted: exp.Expr = exp.Star()
+    if often.of is not None:
+        counted = exp.Distinct(expressions=[inner.column(often.of)])
     count = OPERATORS[often.operator](
-        this=exp.Count(this=exp.Star()), expression=literal(often.value)
+        this=exp.Count(this=counted), expression=literal(often.value)
     )
     rows = inner.source().select(key).group_by(key.copy()).having(count)
     return exp.In(this=joined.column(subject.key), query=rows.subquery())

@@ -120,7 +120,8 @@ def _unless_zero(divisor: exp.Expr) -> exp.Expr:
 def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
     """A condition on groups."""
     if having.column is not None:
-        left = output_of(Output(having.column, having.aggregate), joined, query)
+        output = Output(having.column, having.aggregate, having.distinct)
+        left = output_of(output, joined, query)
     else:
         left = exp.Count(this=exp.Star())
     return OPERATORS[having.operator](this=left, expression=literal(having.value))

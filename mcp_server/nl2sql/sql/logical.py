@@ -121,11 +121,12 @@ class Frequent:
 
 @dataclass(frozen=True, slots=True)
 class Often:
-    """Rows of the subject that have so many rows of `table`."""
+    """Rows of the subject that have so many rows of `table`. of: or different values of that."""
 
     table: Table
     operator: Operator
     value: Scalar
+    of: Column | None = None
 
 
 Condition: TypeAlias = (
@@ -135,13 +136,17 @@ Condition: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Having:
-    """A condition on groups: count of rows of `table`, or an aggregate of a column."""
+    """A condition on groups: count of rows of `table`, or an aggregate of a column.
+
+    distinct: of its different values.
+    """
 
     operator: Operator
     value: Scalar
     aggregate: Aggregate = "count"
     column: Column | None = None
     table: Table | None = None
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,8 @@ def _beyond_average(f: Found) -> Sequence[Node] | None:
     return [Beyond(at, cue.operator, other.aggregate, at, cue.hints)]
 
 
-@phrase(LEADING.any + COL("c") + BINDING.any + THAN("o") + COL("d") + not_before(AMOUNT), 0.45)
+@phrase(
+    LEADING.any + COL("c") + (BINDING | OF).any + THAN("o") + COL("d") + not_before(AMOUNT), 0.45
+)
 def _columns(f: Found) -> Sequence[Node]:
     return [Columns(f.place("c"), f.operator("o"), f.place("d"))]

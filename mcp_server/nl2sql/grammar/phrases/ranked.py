@@ -79,14 +79,23 @@ def _verb_at_least(f: Found) -> Sequence[Node] | None:
     + (DISTINCT | WORD | OF).any + TAB("t"), 0.3,
 )  # fmt: skip
 def _at_least(f: Found) -> Sequence[Node]:
-    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"), f.says(DISTINCT))]
 
 
 @phrase(
     (LEADING | AND).any + NUMBER("n") + OR_MORE("o") + (DISTINCT | WORD | OF).any + TAB("t"), 0.3
 )
 def _n_or_more(f: Found) -> Sequence[Node]:
-    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"), f.says(DISTINCT))]
+
+
+@phrase(
+    (LEADING | AND).any + WORD.maybe + THAN("o") + NUMBER("n") + DISTINCT + OF.maybe
+    + NAME("x"), 0.25,
+)  # fmt: skip
+def _so_many_kinds(f: Found) -> Sequence[Node]:
+    """Of at least 2 different nationalities."""
+    return [HowMany(f.place("x"), f.operator("o"), f.place("n"), distinct=True)]
 
 
 @phrase(
