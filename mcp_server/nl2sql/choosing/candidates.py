@@ -67,6 +67,7 @@ class _Read:
     understood: float
     values_lost: int
     spelled: Spelled | None = None
+    half: tuple[str, exp.Query] | None = None
     times: int = 1
 
 
@@ -90,6 +91,8 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
             said, sounds = as_it_sounds(text, tree, known)
             if read.spelled is not None:
                 said, sounds = read.spelled.text, named(sounds, read.spelled)
+            if read.half is not None:
+                said, sounds = read.half
             heard = tokens if said == text else tokenize(said)
             one.signs = signs(said, sounds) | naming_signs(heard, sounds, known)
             one.signs[variant or "as read"] = 1.0
@@ -210,8 +213,11 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
     found: dict[str, _Read] = {}
     try:
         for meant in analyse(tokens, linker, graph):
+            half = None
             try:
                 tree = compile_query(meant.query, graph)
+                if meant.half is not None:
+                    half = meant.half[0], compile_query(meant.half[1], graph)
             except NoJoinError:
                 continue
             key = canonical(tree)
@@ -225,6 +231,7 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
                     meant.understood,
                     meant.values_lost,
                     meant.spelled,
+                    half,
                 )
     except Exception:  # a mistake in the grammar: the question is declined, and the log says why
         log.exception("the reading of a question failed")

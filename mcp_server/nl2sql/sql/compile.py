@@ -87,8 +87,8 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     conditions = [condition_of(condition, joined, query) for condition in query.where]
     for each in query.computed:
         if isinstance(each, ShareOf):
-            outputs.append(share_of(conditions))
-            conditions = []
+            outputs.append(share_of(each, conditions, joined, grouped=grouped))
+            conditions = [] if each.part is None else conditions
         else:
             outputs.append(_computed(each, joined, query))
     select = select.select(*outputs)
@@ -173,6 +173,9 @@ def _tables(query: Query) -> list[Table]:
         sides = (each.left, each.right) if isinstance(each, Arithmetic) else (each,)
         for side in sides:
             shown = side.output if isinstance(side, Filtered) else side
+            if isinstance(shown, ShareOf):
+                for column in filter(None, (shown.whole, shown.part)):
+                    add(column.table)
             if isinstance(shown, Output):
                 add(shown.column.table if shown.column is not None else shown.table)
             if isinstance(side, Filtered):

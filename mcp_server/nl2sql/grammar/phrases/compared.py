@@ -16,6 +16,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     IN,
     LEADING,
     LISTING_OR,
+    NAME,
     NOT,
     NOTHING,
     NUMBER,
@@ -46,6 +47,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.sql.logical import Operator
 
+THEIRS = frozenset({"their", "its", "his", "her"})
 OPPOSITE: dict[Operator, Operator] = {
     "=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">",
 }  # fmt: skip
@@ -213,6 +215,20 @@ def _beyond(f: Found) -> Sequence[Node] | None:
     of = f.at("d") if f.has("d") else f.at("c")
     at = f.at("c") if f.has("c") else of
     return [Beyond(at, f.operator("o"), aggregate, of, cue.hints)]
+
+
+@phrase(
+    LEADING.any + COL("c").maybe + (BINDING | OF).any + THAN("o") + (OF | IN).any + FIGURE("a")
+    + OF.maybe + COL("d").maybe + (OF | FOR | IN).any + SAME("s").maybe + NAME("g"), 0.3,
+)  # fmt: skip
+def _beyond_theirs(f: Found) -> Sequence[Node] | None:
+    """More than the average of their department."""
+    if not f.has("s") and not THEIRS & set(f.symbols[f.place("g")].lead):
+        return None
+    beyond = _beyond(f)
+    if beyond is None or not isinstance(beyond[0], Beyond):
+        return None
+    return [replace(beyond[0], within=f.place("g"))]
 
 
 @phrase(LEADING.any + COL("c").maybe + BINDING.any + THAN("o") + (OF | TAB).maybe + VAL("v"), 0.35)
