@@ -17,6 +17,7 @@ from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.spelling import named
 from mcp_server.nl2sql.choosing.variants import variants
+from mcp_server.nl2sql.grammar.compound.rates import as_share
 from mcp_server.nl2sql.grammar.compound.spelled import Spelled
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
@@ -77,6 +78,7 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
     today: what `last month` is counted from.
     """
     text = with_dates(text, today) if linker.has_dates else text
+    text = as_share(text, linker)
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
     made: dict[str, Made] = {}

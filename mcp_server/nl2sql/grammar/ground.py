@@ -21,7 +21,6 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
 )
 from mcp_server.nl2sql.grammar.columns import (
     Choices,
-    truth_values,
 )
 from mcp_server.nl2sql.grammar.completing import (
     complete,
@@ -147,8 +146,9 @@ def find_tables(draft: Draft, nodes: Sequence[Node]) -> None:
     for node in nodes:
         at = table_place(node)
         table = around.table(draft.symbols[at]) if at is not None else None
-        if isinstance(node, Count | Share) and at is not None and table is None:
-            table = _table_held(draft, at)
+        if isinstance(node, Count) and at is not None and table is None:
+            ref = draft.symbols[at].ref
+            table = ref.values[0][0].table if ref is not None and ref.values else None
         if at is not None and table is not None:
             draft.entities[at] = table
             if isinstance(node, Absent):
@@ -161,15 +161,6 @@ def find_tables(draft: Draft, nodes: Sequence[Node]) -> None:
                 around.subject = table
     if around.subject is None:
         around.subject = find_subject(draft, nodes)
-
-
-def _table_held(draft: Draft, at: int) -> Table | None:
-    """The table that holds what is counted: a value, or what is so."""
-    ref = draft.symbols[at].ref
-    if ref is None:
-        return None
-    held = [column for column, _ in ref.values] or [c for c, _ in ref.columns if truth_values(c)]
-    return held[0].table if held else None
 
 
 def find_subject(draft: Draft, nodes: Sequence[Node]) -> Table | None:

@@ -32,7 +32,7 @@ from mcp_server.nl2sql.grammar.compound.spelled import Spelled, spelled
 from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
 from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
-from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product, Share
+from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product
 from mcp_server.nl2sql.grammar.symbols import SURE, Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -47,7 +47,7 @@ HALVES_READ = 2
 OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH
 """What an adjective may stand behind."""
 ARTICLES = frozenset({"the", "a", "an", "all", "any", "some", "their", "its", "our", "these"})
-SAID_BY_A_WORD = (Per, Product, Lasting, Difference, Common, Share)
+SAID_BY_A_WORD = (Per, Product, Lasting, Difference, Common)
 """Phrases in which a word that is no name says something."""
 VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | NTH | COMMONEST | SHARE | OR
 

@@ -15,6 +15,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     FIGURE,
     FILLER,
     FULL_STOP,
+    HAVE,
     IN,
     MOST,
     NAME,
@@ -60,6 +61,7 @@ OR_VALUE = {
     COLUMN_OR_TABLE: VALUE_COLUMN_OR_TABLE,
 }
 """What a name is that is a value too."""
+RANKING = NTH | MOST
 IN_CONTEXT = WORD | COLUMN
 """What may be something else beside its neighbours."""
 ORDINALS = {
@@ -130,7 +132,8 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
             lead.clear()
     kept = [_row_of_table(each, kept[place + 1 :]) for place, each in enumerate(kept)]
     kept = [each for place, each in enumerate(kept) if not _relates(kept, place)]
-    return _headed([_in_context(symbol, kept, place) for place, symbol in enumerate(kept)])
+    kept = [_in_context(symbol, kept, place) for place, symbol in enumerate(kept)]
+    return _headed([_having(symbol, kept, place) for place, symbol in enumerate(kept)])
 
 
 def _relates(row: Sequence[Symbol], place: int) -> bool:
@@ -146,6 +149,20 @@ def _relates(row: Sequence[Symbol], place: int) -> bool:
     if last:
         return behind and any(each.kind in THAT for each in row[:place])
     return behind and after is not None and after.kind in NAME | VAL | IN | OF
+
+
+def _having(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
+    """A verb that says no more than the name behind it: who *earns* the highest salary has it."""
+    before, ref = row[place - 1] if place else None, symbol.ref
+    if symbol.kind not in COLUMN or ref is None or ref.best_column >= SURE:
+        return symbol
+    figures = next((n for n, each in enumerate(row[place + 1 :]) if each.kind not in RANKING), 0)
+    named = row[place + 1 + figures] if figures else None
+    if before is None or before.kind not in TAB | THAT or named is None or named.ref is None:
+        return symbol
+    told = [column for column, score in named.ref.columns if score >= SURE]
+    same = named.kind in COL and any(column is ref.columns[0][0] for column in told)
+    return replace(symbol, kind=HAVE.letter, ref=None) if same else symbol
 
 
 def _row_of_table(symbol: Symbol, behind: Sequence[Symbol]) -> Symbol:

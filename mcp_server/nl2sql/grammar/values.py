@@ -119,7 +119,9 @@ def add_several(draft: Draft, node: Equal, conditions: list[Condition]) -> None:
     compared = [c for c in conditions if isinstance(c, Compare)]
     one_column = len({id(c.column) for c in compared}) <= 1
     between = draft.symbols[node.values[0] : node.values[-1]]
-    if len(conditions) > 1 and not node.negated and any(each.kind in OR for each in between):
+    either = len(conditions) > 1 and any(each.kind in OR for each in between)
+    plain = all(not isinstance(each.value, Nested) for each in compared)
+    if either and plain and not one_column and not node.negated:
         draft.add(AnyOf(tuple(conditions)))  # in Oslo or of the kind X
         return
     if len(conditions) < 2 or not one_column:

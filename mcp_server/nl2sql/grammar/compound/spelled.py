@@ -178,6 +178,8 @@ def _factor(row: Sequence[Symbol], place: int) -> tuple[int | float | None, int]
     word = symbol.text.lower()
     if symbol.kind in NUMBER and symbol.value is not None and after < len(row):
         follows = row[after]
+        if symbol.value == 1:
+            return None, place  # a one time bonus
         if follows.kind in TIMES or OPERATORS.get(follows.text.lower()) == "*":
             after += 1
             while after < len(row) and row[after].text.lower() in AS_MUCH:

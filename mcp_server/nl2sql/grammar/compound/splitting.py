@@ -165,12 +165,13 @@ def _spread(
     """What ends the second half is said of both: `A to B in Paris`."""
     ends = _unended(right)
     measure = _measure_of(left)
-    if how == "," and measure and not MEASURING & {token.lemma for token in ends}:
+    alike = how == "," and bool(measure) and not MEASURING & {token.lemma for token in ends}
+    if alike:
         ends = [*measure, *ends]  # the average fee of fillings versus crowns
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`
         yield Halves(how, _asked([*left, *ends[1:]]), _asked(ends))
     tail = () if PLACES & {token.lemma for token in left} else _tail(ends)
-    yield Halves(how, _asked([*left, *tail]), _asked(ends))
+    yield Halves(how, _asked([*left, *tail]), _asked(ends), alike)
 
 
 def _tail(tokens: Sequence[Token]) -> Sequence[Token]:

@@ -42,7 +42,6 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     WORD,
     before,
 )
-from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Difference,
@@ -265,19 +264,6 @@ def _adds_up(f: Found, at: int) -> bool:
     ref = f.symbols[at].ref
     named = ref is not None and ref.best_column >= ref.best_table
     return named and any(c.adds_up for c, score in ref.columns if score >= NAMED_WELL)
-
-
-@phrase((VAL | COL)("v") + WORD("r"), 0.35)
-def _rate(f: Found) -> Sequence[Node] | None:
-    """The no-show rate: the share of what is so."""
-    if lemma(f.symbols[f.place("r")].text) not in ("rate", "share", "percentage", "quota"):
-        return None
-    at = f.place("v")
-    if f.symbols[at].kind in VAL:
-        return [Share(at), Equal(None, (at,))]
-    ref = f.symbols[at].ref
-    flags = ref is not None and any(truth_values(column) for column, _ in ref.columns)
-    return [Share(at), Flag(at)] if flags else None
 
 
 @phrase(SHARE + NOT("x").maybe + COL("c") + TAB("t"), 0.25)
