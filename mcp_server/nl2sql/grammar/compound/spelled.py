@@ -12,6 +12,7 @@ from itertools import product
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AND,
+    BETWEEN,
     BY,
     COL,
     COLUMN,
@@ -43,6 +44,7 @@ OPERATORS = {
     "plus": "+", "+": "+", "minus": "-", "times": "*", "*": "*", "x": "*", "multiplied": "*",
     "divided": "/", "/": "/",
 }  # fmt: skip
+NOUNS = {"difference": "-", "product": "*", "quotient": "/"}
 WITH_BY = frozenset({"multiplied", "divided"})
 FACTORS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "double": 2, "triple": 3}
 AS_MUCH = frozenset({"as", "much", "many", "high", "large", "big", "long", "great"})
@@ -109,7 +111,10 @@ def spelled(row: Sequence[Symbol], graph: JoinGraph) -> Spelled | None:
         made = _scaled(found.column, PERCENT) if percent else found.column
         symbol = _symbol(row[start:end], made)
         marks = max(end, _marks(row, found.start))
-        before, behind = list(row[:start]), [*row[end:marks], *row[found.end :]]
+        after = found.end
+        while marks < found.start and after < len(row) and row[after].kind in COMMA:
+            after += 1
+        before, behind = list(row[:start]), [*row[end:marks], *row[after:]]
         if before and before[-1].kind in HOW_MANY:
             before.pop()  # the number of goals, where that is a sum of two columns
     again = spelled(behind, graph) if found.plain else None
@@ -129,6 +134,8 @@ def _first(row: Sequence[Symbol], graph: JoinGraph) -> _Expression | None:
 
 def _expression(row: Sequence[Symbol], start: int, graph: JoinGraph) -> _Expression | None:
     """The longest expression that begins at a place."""
+    if (difference := _measured_difference(row, start, graph)) is not None:
+        return difference
     part = _operand(row, start)
     if part is None or (part.number is not None):
         return None
@@ -147,6 +154,25 @@ def _expression(row: Sequence[Symbol], start: int, graph: JoinGraph) -> _Express
         return None
     plain = sum(bool(each.columns) for each in parts) > 1
     return _Expression(start, parts[-1].end, column, plain)
+
+
+def _measured_difference(
+    row: Sequence[Symbol], start: int, graph: JoinGraph
+) -> _Expression | None:
+    """The average *difference between X and Y*: of two columns, where a measure is asked of it."""
+    said = row[start : start + 5]
+    kinds = (WORD, BETWEEN | OF, COL, AND, COL)
+    fits = len(said) == len(kinds) and all(
+        each.kind in kind for each, kind in zip(said, kinds, strict=True)
+    )
+    if not fits or not start or row[start - 1].kind not in FIGURE:
+        return None
+    operator = NOUNS.get(lemma(said[0].text))
+    parts = _operand(row, start + 2), _operand(row, start + 4)
+    if operator is None or parts[0] is None or parts[1] is None:
+        return None
+    column = _resolved([parts[0], parts[1]], [operator], graph)
+    return None if column is None else _Expression(start, start + 5, column, plain=True)
 
 
 def _operand(row: Sequence[Symbol], place: int) -> _Part | None:
@@ -340,10 +366,12 @@ def _symbol(said: Sequence[Symbol], column: Column, name: str = "") -> Symbol:
 
 def _explained(row: Sequence[Symbol], found: _Expression) -> tuple[int, int, bool] | None:
     """Where the words stand that an expression at the end explains, and whether in percent."""
-    if any(each.kind in NAME | OF | EACH | BY | IN | THAT for each in row[found.end :]):
-        return None
     end = _marks(row, found.start)
     marked = end < found.start
+    apart = marked and found.end < len(row) and row[found.end].kind in COMMA
+    after = row[found.end :]
+    if not apart and any(each.kind in NAME | OF | EACH | BY | IN | THAT for each in after):
+        return None
     before = row[:end]
     if not before or not (marked or before[-1].kind in NAME | WORD or _behind(before[-1])):
         return None
@@ -351,14 +379,36 @@ def _explained(row: Sequence[Symbol], found: _Expression) -> tuple[int, int, boo
         return counted, counted + 1, False
     for place, symbol in enumerate(before):
         if symbol.kind in WORD and not _says_operator(symbol):
-            return _whole_head(before, place)
-    weak = (
-        place
-        for place, symbol in enumerate(before)
-        if symbol.kind in COLUMN and symbol.ref is not None and symbol.ref.best_column < SURE
-    )
-    place = next(weak, None)
-    return None if place is None or not marked else (place, place + 1, False)
+            return _whole_head(before, place, found.column)
+    if (quotient := _quotient(before, found.column)) is not None:
+        return quotient, quotient + 3, False
+    weak = [place for place, symbol in enumerate(before) if _is_weak(symbol)]
+    if not weak or not (marked or found.plain):
+        return None
+    end = weak[0] + 1
+    while end in weak:
+        end += 1
+    return weak[0], end, False
+
+
+def _is_weak(symbol: Symbol) -> bool:
+    """Whether a name is hardly one: weekly *earnings*."""
+    return symbol.kind in COLUMN and symbol.ref is not None and symbol.ref.best_column < SURE
+
+
+def _quotient(row: Sequence[Symbol], column: Column) -> int | None:
+    """Where a quotient is said as such before it is explained: workers per hectare."""
+    made = column.made
+    if made is None or made.how != "/":
+        return None
+    for place in range(len(row) - 2):
+        sides = row[place], row[place + 2]
+        said = (each.ref is not None and each.kind in COL for each in sides)
+        if row[place + 1].kind in EACH and all(said):
+            meant = [{c for c, _ in each.ref.columns} if each.ref else set() for each in sides]
+            if all(part in of for part, of in zip(made.of, meant, strict=False)):
+                return place
+    return None
 
 
 def _marks(row: Sequence[Symbol], place: int) -> int:
@@ -390,7 +440,9 @@ def _counted_of(row: Sequence[Symbol], column: Column) -> int | None:
     return None
 
 
-def _whole_head(row: Sequence[Symbol], place: int) -> tuple[int, int, bool]:
+def _whole_head(
+    row: Sequence[Symbol], place: int, column: Column
+) -> tuple[int, int, bool]:
     """A name of several words: population *density*, *yearly* wage, budget per *seat*."""
     start, end = place, place + 1
     while end < len(row) and row[end].kind in WORD and not _explains(row[end]):
@@ -401,12 +453,19 @@ def _whole_head(row: Sequence[Symbol], place: int) -> tuple[int, int, bool]:
         start -= 1
     elif end < len(row) and row[end].kind in COL and row[end].start == row[end - 1].end:
         end += 1
+    if end + 1 < len(row) and row[end].kind in EACH and _is_part(row[end + 1], column):
+        end += 2  # the margin per bottle, of a bottle's price and its cost
     percent = False
     if end < len(row) and row[end].kind in IN | SHARE:
         last = end + 1 if row[end].kind in IN else end
         percent = last < len(row) and _of_hundred(row[last])
         end = last + 1 if percent else end
     return start, end, percent
+
+
+def _is_part(symbol: Symbol, column: Column) -> bool:
+    said = {lemma(word) for word in symbol.text.lower().split()}
+    return symbol.kind in COLUMN and said <= {lemma(word) for word in column.words}
 
 
 def _of_hundred(symbol: Symbol) -> bool:

@@ -46,8 +46,23 @@ def halves(tokens: Sequence[Token]) -> Iterator[Halves]:
             behind = tokens[at + 1 :]
             behind = behind[1:] if behind[0].mark is Mark.PUNCTUATION else behind
             yield from _spread(",", tokens[:at], behind)
+    yield from _compared(tokens, lemmas)
     yield from _average_number(tokens, lemmas)
     yield from _side_by_side(tokens, lemmas)
+
+
+def _compared(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Halves]:
+    """Compare the average fee of crowns with (that of) fillings."""
+    if lemmas[:1] != ["compare"]:
+        return
+    start = 1 + (lemmas[1:2] == ["the"])
+    for at in range(start + 1, len(lemmas) - 1):
+        if lemmas[at] in ("with", "to", "and"):
+            behind = tokens[at + 1 :]
+            if lemmas[at + 1 : at + 3] in (["that", "of"], ["those", "of"]):
+                behind = tokens[at + 3 :]
+            yield from _spread(",", tokens[start:at], behind)
+            return
 
 
 def _side_by_side(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Halves]:

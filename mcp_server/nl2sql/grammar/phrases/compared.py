@@ -284,3 +284,11 @@ def _beyond_average(f: Found) -> Sequence[Node] | None:
 )
 def _columns(f: Found) -> Sequence[Node]:
     return [Columns(f.place("c"), f.operator("o"), f.place("d"))]
+
+
+@phrase(LEADING.any + THAN("o") + COL("c") + COL("d") + not_before(AMOUNT), 0.35)
+def _more_of_one(f: Found) -> Sequence[Node] | None:
+    """With more home goals than away goals."""
+    if "than" not in f.symbols[f.place("d")].lead:
+        return None
+    return [Columns(f.place("c"), f.operator("o"), f.place("d"))]
