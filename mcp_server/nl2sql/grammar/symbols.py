@@ -40,7 +40,7 @@ from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT
 from mcp_server.nl2sql.linking.linking import Linker, Ref
 from mcp_server.nl2sql.linking.matching import name_match
 from mcp_server.nl2sql.schema.display import name_of
-from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.schema.model import Kind, Table
 from mcp_server.nl2sql.words.lexicon import RELATING, STOP
 from mcp_server.nl2sql.words.tokens import Mark, Token
 
@@ -181,6 +181,9 @@ def _headed(row: list[Symbol]) -> list[Symbol]:
     for symbol in row:
         last = found[-1] if found else None
         one, other = _measured(last), _measured(symbol)
+        if last is not None and _only_called(last, symbol):
+            found[-1] = replace(last, end=symbol.end, text=f"{last.text} {symbol.text}")
+            continue
         beside = last is not None and last.end == symbol.start and _singled_out(found)
         if last is not None and beside and one and other and one & other:
             text = f"{last.text} {symbol.text}"
@@ -188,6 +191,16 @@ def _headed(row: list[Symbol]) -> list[Symbol]:
         else:
             found.append(symbol)
     return found
+
+
+def _only_called(symbol: Symbol, behind: Symbol) -> bool:
+    """The country *name*, where the country is a text: no other name is meant."""
+    if behind.kind not in COLUMN or behind.start != symbol.end or symbol.kind not in COLUMN:
+        return False
+    ref = symbol.ref
+    texts = ref is not None and ref.best_column >= SURE
+    texts = texts and ref is not None and all(c.kind is Kind.TEXT for c, _ in ref.columns)
+    return texts and behind.text.lower() in ("name", "names") and symbol.text.lower() != "name"
 
 
 def _measured(symbol: Symbol | None) -> set[Table]:

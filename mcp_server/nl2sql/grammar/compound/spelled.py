@@ -486,6 +486,8 @@ def _totalled(
     total = Symbol(AGGREGATE.letter, symbol.start, symbol.start, "total", cue=said)
     if behind and _behind(behind[0]):  # `what is owed in total`
         return [*before, replace(behind[0], start=symbol.start), symbol, *behind[1:]]
+    if not behind and len(before) == 2 and before[0].kind in EACH:
+        behind, before = before, []  # for each wine, price minus cost
     measured = any(each.kind in FIGURE | SHARE | HOW_MANY for each in before)
     grouped = next((n for n, each in enumerate(behind) if each.kind in EACH | BY), None)
     if measured or grouped is None:
