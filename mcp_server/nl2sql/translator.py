@@ -45,6 +45,7 @@ from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 from mcp_server.nl2sql.windows.applying import applied as with_window
+from mcp_server.nl2sql.windows.totals import of_each
 from mcp_server.nl2sql.windows.asking import (
     Change,
     MovingAverage,
@@ -358,6 +359,7 @@ def over_window(
             if found_part is None:
                 continue
             query, part = found_part
+            query = of_each(query, graph)
         tree = with_window(window, query, plain, part)
         if tree is not None:
             each.tree, each.sql = tree, tree.sql(dialect="postgres")

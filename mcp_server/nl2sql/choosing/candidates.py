@@ -15,7 +15,10 @@ from sqlglot import exp
 from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
+from mcp_server.nl2sql.choosing.spelling import named
 from mcp_server.nl2sql.choosing.variants import variants
+from mcp_server.nl2sql.grammar.compound.rates import as_share
+from mcp_server.nl2sql.grammar.compound.spelled import Spelled
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -64,6 +67,8 @@ class _Read:
     cost: float
     understood: float
     values_lost: int
+    spelled: Spelled | None = None
+    half: tuple[str, exp.Query] | None = None
     times: int = 1
 
 
@@ -73,6 +78,7 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
     today: what `last month` is counted from.
     """
     text = with_dates(text, today) if linker.has_dates else text
+    text = as_share(text, linker)
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
     made: dict[str, Made] = {}
@@ -85,6 +91,10 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
             whole = filtered(tree, known)
             one = made[key] = Made(whole, whole.sql(dialect="postgres"), read.unused)
             said, sounds = as_it_sounds(text, tree, known)
+            if read.spelled is not None:
+                said, sounds = read.spelled.text, named(sounds, read.spelled)
+            if read.half is not None:
+                said, sounds = read.half
             heard = tokens if said == text else tokenize(said)
             one.signs = signs(said, sounds) | naming_signs(heard, sounds, known)
             one.signs[variant or "as read"] = 1.0
@@ -205,8 +215,11 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
     found: dict[str, _Read] = {}
     try:
         for meant in analyse(tokens, linker, graph):
+            half = None
             try:
                 tree = compile_query(meant.query, graph)
+                if meant.half is not None:
+                    half = meant.half[0], compile_query(meant.half[1], graph)
             except NoJoinError:
                 continue
             key = canonical(tree)
@@ -214,7 +227,13 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
                 found[key].times += 1
             elif len(found) < READS:
                 found[key] = _Read(
-                    tree, meant.unused, meant.cost, meant.understood, meant.values_lost
+                    tree,
+                    meant.unused,
+                    meant.cost,
+                    meant.understood,
+                    meant.values_lost,
+                    meant.spelled,
+                    half,
                 )
     except Exception:  # a mistake in the grammar: the question is declined, and the log says why
         log.exception("the reading of a question failed")

@@ -181,7 +181,12 @@ def count_things(draft: Draft, query: Query) -> None:
     for having in query.having:
         if having.aggregate == "count" and having.column is None and having.table is not None:
             query.where.append(Often(having.table, having.operator, having.value))
-    query.having = [h for h in query.having if h.column is not None or h.table is None]
+        elif having.distinct and having.column is not None:
+            of = having.column
+            query.where.append(Often(of.table, having.operator, having.value, of))
+    query.having = [
+        h for h in query.having if not h.distinct and (h.column is not None or h.table is None)
+    ]
 
 
 def split_contradictions(draft: Draft, query: Query) -> None:

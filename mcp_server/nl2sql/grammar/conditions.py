@@ -89,7 +89,7 @@ def add_condition(draft: Draft, node: Node) -> None:
             truth = truth_values(column) if column is not None else None
             if column is not None and truth is not None:
                 draft.add(Compare(column, "=", truth[1 if negated else 0]))
-        case Beyond(at, operator, aggregate, of, hints):
+        case Beyond(at, operator, aggregate, of, hints, within):
             column = draft.column(of, numeric=True) if of is not None else None
             if column is None or not column.counts:
                 column = around.hinted(hints, local) if hints else column
@@ -99,6 +99,13 @@ def add_condition(draft: Draft, node: Node) -> None:
             left = draft.column(at, numeric=True) if at is not None else column
             if left is None or not measures(left):
                 left = column
+            if within is not None:
+                group = _group_within(draft, within, column.table)
+                if group is None or left.table is not column.table:
+                    draft.lost.append(within)
+                    return
+                draft.add(Compare(left, operator, Nested(aggregate, column, within=group)))
+                return
             draft.add(Compare(left, operator, Nested(aggregate, column)))
             draft.beyond = draft.last_compare()
         case BeyondRow(at, operator, value, hints):
@@ -143,6 +150,17 @@ def add_condition(draft: Draft, node: Node) -> None:
                 inner = Compare(held[0], "=", held[1])
                 draft.add(Compare(column, "=", Nested(None, column, (inner,))))
                 draft.add(Compare(held[0], "<>", held[1]))
+
+
+def _group_within(draft: Draft, at: int, table: Table) -> Column | None:
+    """The column by which rows of a table are of one thing: the department, or its key there."""
+    symbol = draft.symbols[at]
+    ref, named = symbol.ref, draft.around.table(symbol)
+    if named is not None and named is not table and ref and ref.best_table >= ref.best_column:
+        keys = [k for k in draft.graph.keys_between(table, named) if k.column.table is table]
+        return keys[0].column if len(keys) == 1 and not keys[0].beside else None
+    column = draft.around.column(symbol, table)
+    return column if column is not None and column.table is table else None
 
 
 def add_under(draft: Draft, at: int, values: Sequence[int]) -> None:

@@ -76,7 +76,8 @@ SKIPPING = {
         (HOW_MANY | HOW_OFTEN | AGGREGATE | SHARE | EACH | SORTED, 1.4),
         (LIKE | BETWEEN | TIMES, 1.4),
         (DISTINCT | EMPTY | DIRECTION | OR_MORE | SAME, 0.7),
-        (THAT | BY | JOINING | FULL_STOP | BOTH | OR, 0.06),
+        (THAT | BY | JOINING | FULL_STOP | BOTH, 0.06),
+        (OR, 0.6),
         (OF | FOR | IN | HAVE | WHOSE, 0.1),
         (WORD, 0.4),
     )

@@ -202,7 +202,7 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
         case Count():
             add_count(draft, node, owner_of(draft, number, nodes))
         case Share():
-            add_share(draft)
+            add_share(draft, node)
         case Limit(count):
             draft.limit = count
         case Nth(at):

@@ -30,9 +30,14 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The percentage of rows that meet the conditions behind it."""
+    """The percentage of rows that meet the conditions behind it, or that a group has of all.
+
+    of: a column whose total is shared out. part: another, for what of it is meant.
+    """
 
     at: int
+    of: Place = None
+    part: Place = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +179,15 @@ class Nth:
 
 @dataclass(frozen=True, slots=True)
 class HowMany:
-    """A condition on the number of rows of a table. value: a symbol, or None for one."""
+    """A condition on the number of rows of a table. value: a symbol, or None for one.
+
+    distinct: on how many different ones there are.
+    """
 
     at: Place
     operator: Operator
     value: Place
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,13 +260,16 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """A comparison with an aggregate of a column: above the average."""
+    """A comparison with an aggregate of a column: above the average. within: of those rows alone
+    that go with the same one of something, *their* department.
+    """
 
     at: Place
     operator: Operator
     aggregate: Aggregate
     of: Place
     hints: tuple[str, ...] = ()
+    within: Place = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,9 @@ def add_how_many(draft: Draft, node: HowMany) -> None:
     symbol = draft.symbols[node.at]
     column = draft.around.column(symbol, draft.focus, numeric=True)
     ref = symbol.ref
+    if node.distinct:
+        _add_how_many_kinds(draft, node, table)
+        return
     measured = column is not None and column.counts and not (column.foreign or column.primary)
     better = ref is not None and (table is None or ref.best_column > ref.best_table)
     if column is not None and measured and better:  # `more than 4 cylinders`
@@ -282,3 +285,17 @@ def add_how_many(draft: Draft, node: HowMany) -> None:
     draft.query.having.append(
         Having(node.operator, value, table=None if table is draft.around.subject else table)
     )
+
+
+def _add_how_many_kinds(draft: Draft, node: HowMany, table: Table | None) -> None:
+    """A condition on how many different values of a column there are, or rows of another table."""
+    assert node.at is not None
+    ref, subject = draft.symbols[node.at].ref, draft.around.subject
+    column = draft.around.column(draft.symbols[node.at], draft.focus)
+    if table is not None and ref is not None and ref.best_table >= ref.best_column - 0.05:
+        column = table.key if table is not subject else None
+    if column is None or column.table is subject:
+        draft.lost.append(node.at)
+        return
+    value = 1 if node.value is None else draft.value(node.value)
+    draft.query.having.append(Having(node.operator, value, "count", column, distinct=True))

@@ -18,6 +18,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     NAME,
     NOT,
     NTH,
+    OR,
     PREPOSITION,
     QUOTED,
     SHARE,
@@ -27,6 +28,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     WORD,
 )
 from mcp_server.nl2sql.grammar.compound.combining import combined
+from mcp_server.nl2sql.grammar.compound.spelled import Spelled, spelled
 from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
 from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
@@ -47,7 +49,7 @@ OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH
 ARTICLES = frozenset({"the", "a", "an", "all", "any", "some", "their", "its", "our", "these"})
 SAID_BY_A_WORD = (Per, Product, Lasting, Difference, Common)
 """Phrases in which a word that is no name says something."""
-VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | NTH | COMMONEST | SHARE
+VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | NTH | COMMONEST | SHARE | OR
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,20 @@ class Meant:
     cost: float
     understood: float
     values_lost: int
+    spelled: Spelled | None = None
+    """The arithmetic that the question spells out."""
+    half: tuple[str, Query] | None = None
+    """Of a comparison, the half that is the less sure, with what it asks for by itself."""
 
 
 def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     """Queries that a question may mean, by their costs."""
     found = list(_read(tokens, linker, graph))
     for parts in halves(tokens):
-        found += _both(parts, linker, graph)
+        both = list(_both(parts, linker, graph))
+        if parts.how == "," and any(not meant.values_lost for meant in both):
+            found = []  # it says itself that two things are asked for
+        found += both
     return iter(sorted(found, key=lambda meant: meant.cost))
 
 
@@ -80,7 +89,7 @@ def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
         for half in (parts.left, parts.right)
     ]
     for one, other in product(*sides):
-        query = combined(parts.how, one.query, other.query)
+        query = combined(parts, one.query, other.query)
         if query is not None:
             yield Meant(
                 query,
@@ -88,11 +97,19 @@ def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
                 one.cost + other.cost,
                 (one.understood + other.understood) / 2,
                 one.values_lost + other.values_lost,
+                half=_less_sure(parts, one, other) if parts.how == "," else None,
             )
+
+
+def _less_sure(parts: Halves, one: Meant, other: Meant) -> tuple[str, Query]:
+    half, meant = (parts.left, one) if one.cost > other.cost else (parts.right, other)
+    return " ".join(token.text for token in half), meant.query
 
 
 def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     row = symbols(tokens, linker)
+    arithmetic = spelled(row, graph)
+    row = row if arithmetic is None else arithmetic.row
     for cover in covers(row):
         for number, ground in enumerate(grounded(cover, row, tokens, graph)):
             lost = len(ground.lost) - len(cover.skipped)
@@ -104,7 +121,7 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
             understood = 1 - len(unused) / max(1, len(row))
             values = sum(_is_vital(row, place) for place in set(ground.lost))
             values += len(again)
-            yield Meant(ground.query, unused, cost, understood, values)
+            yield Meant(ground.query, unused, cost, understood, values, arithmetic)
 
 
 def _told_by_others(row: Sequence[Symbol], query: Query) -> list[int]:

@@ -15,6 +15,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Lasting,
     Node,
     Product,
+    Share,
     Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import listing
@@ -133,6 +134,9 @@ def counts_rows(draft: Draft, at: int) -> bool:
     ref = draft.symbols[at].ref
     if ref is None or not ref.tables:
         return ref is not None and not ref.columns and bool(ref.values)
+    best = [column for column, score in ref.columns if score >= ref.best_column]
+    if best and all(column.kind is Kind.DATE for column in best):
+        return True  # orders, where they were `ordered_on` a day
     return ref.best_table >= ref.best_column - 0.05
 
 
@@ -156,9 +160,17 @@ def add_in_both(draft: Draft, node: InBoth) -> None:
     query.combine = (node.how, Query(subject=tables[1], select=sides[1]))
 
 
-def add_share(draft: Draft) -> None:
+def add_share(draft: Draft, node: Share) -> None:
     """A share of the whole."""
-    draft.query.computed.append(ShareOf())
+    whole, part = (draft.column(at, numeric=True) for at in (node.of, node.part))
+    for at, column in ((node.of, whole), (node.part, part)):
+        if at is not None and (column is None or not column.adds_up):
+            draft.lost.append(at)
+            return
+    if whole is not None and whole is part:
+        draft.lost.append(node.at)
+        return
+    draft.query.computed.append(ShareOf(whole, part))
 
 
 def add_arithmetic(draft: Draft, node: Difference, owner: Table | None) -> None:

@@ -15,6 +15,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     FIGURE,
     FILLER,
     FULL_STOP,
+    HAVE,
     IN,
     MOST,
     NAME,
@@ -39,7 +40,7 @@ from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT
 from mcp_server.nl2sql.linking.linking import Linker, Ref
 from mcp_server.nl2sql.linking.matching import name_match
 from mcp_server.nl2sql.schema.display import name_of
-from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.schema.model import Kind, Table
 from mcp_server.nl2sql.words.lexicon import RELATING, STOP
 from mcp_server.nl2sql.words.tokens import Mark, Token
 
@@ -60,6 +61,7 @@ OR_VALUE = {
     COLUMN_OR_TABLE: VALUE_COLUMN_OR_TABLE,
 }
 """What a name is that is a value too."""
+RANKING = NTH | MOST
 IN_CONTEXT = WORD | COLUMN
 """What may be something else beside its neighbours."""
 ORDINALS = {
@@ -130,7 +132,8 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
             lead.clear()
     kept = [_row_of_table(each, kept[place + 1 :]) for place, each in enumerate(kept)]
     kept = [each for place, each in enumerate(kept) if not _relates(kept, place)]
-    return _headed([_in_context(symbol, kept, place) for place, symbol in enumerate(kept)])
+    kept = [_in_context(symbol, kept, place) for place, symbol in enumerate(kept)]
+    return _headed([_having(symbol, kept, place) for place, symbol in enumerate(kept)])
 
 
 def _relates(row: Sequence[Symbol], place: int) -> bool:
@@ -146,6 +149,20 @@ def _relates(row: Sequence[Symbol], place: int) -> bool:
     if last:
         return behind and any(each.kind in THAT for each in row[:place])
     return behind and after is not None and after.kind in NAME | VAL | IN | OF
+
+
+def _having(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
+    """A verb that says no more than the name behind it: who *earns* the highest salary has it."""
+    before, ref = row[place - 1] if place else None, symbol.ref
+    if symbol.kind not in COLUMN or ref is None or ref.best_column >= SURE:
+        return symbol
+    figures = next((n for n, each in enumerate(row[place + 1 :]) if each.kind not in RANKING), 0)
+    named = row[place + 1 + figures] if figures else None
+    if before is None or before.kind not in TAB | THAT or named is None or named.ref is None:
+        return symbol
+    told = [column for column, score in named.ref.columns if score >= SURE]
+    same = named.kind in COL and any(column is ref.columns[0][0] for column in told)
+    return replace(symbol, kind=HAVE.letter, ref=None) if same else symbol
 
 
 def _row_of_table(symbol: Symbol, behind: Sequence[Symbol]) -> Symbol:
@@ -164,6 +181,9 @@ def _headed(row: list[Symbol]) -> list[Symbol]:
     for symbol in row:
         last = found[-1] if found else None
         one, other = _measured(last), _measured(symbol)
+        if last is not None and _only_called(last, symbol):
+            found[-1] = replace(last, end=symbol.end, text=f"{last.text} {symbol.text}")
+            continue
         beside = last is not None and last.end == symbol.start and _singled_out(found)
         if last is not None and beside and one and other and one & other:
             text = f"{last.text} {symbol.text}"
@@ -171,6 +191,16 @@ def _headed(row: list[Symbol]) -> list[Symbol]:
         else:
             found.append(symbol)
     return found
+
+
+def _only_called(symbol: Symbol, behind: Symbol) -> bool:
+    """The country *name*, where the country is a text: no other name is meant."""
+    if behind.kind not in COLUMN or behind.start != symbol.end or symbol.kind not in COLUMN:
+        return False
+    ref = symbol.ref
+    texts = ref is not None and ref.best_column >= SURE
+    texts = texts and ref is not None and all(c.kind is Kind.TEXT for c, _ in ref.columns)
+    return texts and behind.text.lower() in ("name", "names") and symbol.text.lower() != "name"
 
 
 def _measured(symbol: Symbol | None) -> set[Table]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, IN, QUOTED, TAB, THAT, VAL
+from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, IN, OR, QUOTED, TAB, THAT, VAL
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -118,6 +118,12 @@ def add_several(draft: Draft, node: Equal, conditions: list[Condition]) -> None:
     """One of several values, or all of them."""
     compared = [c for c in conditions if isinstance(c, Compare)]
     one_column = len({id(c.column) for c in compared}) <= 1
+    between = draft.symbols[node.values[0] : node.values[-1]]
+    either = len(conditions) > 1 and any(each.kind in OR for each in between)
+    plain = all(not isinstance(each.value, Nested) for each in compared)
+    if either and plain and not one_column and not node.negated:
+        draft.add(AnyOf(tuple(conditions)))  # in Oslo or of the kind X
+        return
     if len(conditions) < 2 or not one_column:
         for condition in conditions:
             draft.add(absent_rather(draft, condition))

@@ -23,6 +23,8 @@ NUMBERED = frozenset(
 
 METRIC = "metric"
 """How a measure of the user's comes of columns: by an aggregate over them, which `unit` has."""
+SCALED = "scaled"
+"""How a column comes of another: so many times as much, which `unit` has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,13 @@ class Column:
 
     def __repr__(self) -> str:
         return f"{self.table.name}.{self.name}"
+
+    @property
+    def tables(self) -> "Iterator[Table]":
+        """Its table, and those of the columns that it is computed from."""
+        yield self.table
+        for part in self.made.of if self.made is not None else ():
+            yield from part.tables
 
     @property
     def cast(self) -> str:

@@ -87,8 +87,8 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     conditions = [condition_of(condition, joined, query) for condition in query.where]
     for each in query.computed:
         if isinstance(each, ShareOf):
-            outputs.append(share_of(conditions))
-            conditions = []
+            outputs.append(share_of(each, conditions, joined, grouped=grouped))
+            conditions = [] if each.part is None else conditions
         else:
             outputs.append(_computed(each, joined, query))
     select = select.select(*outputs)
@@ -167,13 +167,15 @@ def _tables(query: Query) -> list[Table]:
             found.append(table)
 
     for output in query.select:
-        add(output.column.table if output.column is not None else output.table)
-        for part in output.column.made.of if output.column and output.column.made else ():
-            add(part.table)
+        for table in output.column.tables if output.column is not None else (output.table,):
+            add(table)
     for each in query.computed:
         sides = (each.left, each.right) if isinstance(each, Arithmetic) else (each,)
         for side in sides:
             shown = side.output if isinstance(side, Filtered) else side
+            if isinstance(shown, ShareOf):
+                for column in filter(None, (shown.whole, shown.part)):
+                    add(column.table)
             if isinstance(shown, Output):
                 add(shown.column.table if shown.column is not None else shown.table)
             if isinstance(side, Filtered):
@@ -193,9 +195,11 @@ def _tables(query: Query) -> list[Table]:
         for table in tables_of(condition):
             add(table)
     for having in query.having:
-        add(having.column.table if having.column is not None else having.table)
+        for table in having.column.tables if having.column is not None else (having.table,):
+            add(table)
     for order in query.order:
-        add(order.column.table if order.column is not None else order.table)
+        for table in order.column.tables if order.column is not None else (order.table,):
+            add(table)
     return [*found[:1], *(table for table in query.via if table not in found[:1]), *found[1:]]
 
 

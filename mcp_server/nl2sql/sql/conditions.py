@@ -74,10 +74,10 @@ def tables_of(condition: Condition) -> Iterable[Table]:
         case Ranked(table):
             yield table
         case Compare(column, _, Column() as other):
-            yield column.table
-            yield other.table
+            yield from column.tables
+            yield from other.tables
         case _:
-            yield condition.column.table
+            yield from condition.column.tables
 
 
 def _often(often: Often, joined: Joined, query: Query) -> exp.Expr:
@@ -86,8 +86,11 @@ def _often(often: Often, joined: Joined, query: Query) -> exp.Expr:
         raise NoJoinError(f"{subject.name} has no key to count {often.table.name} by")
     inner = Joined(joined.graph, [subject, often.table])
     key = inner.column(subject.key)
+    counted: exp.Expr = exp.Star()
+    if often.of is not None:
+        counted = exp.Distinct(expressions=[inner.column(often.of)])
     count = OPERATORS[often.operator](
-        this=exp.Count(this=exp.Star()), expression=literal(often.value)
+        this=exp.Count(this=counted), expression=literal(often.value)
     )
     rows = inner.source().select(key).group_by(key.copy()).having(count)
     return exp.In(this=joined.column(subject.key), query=rows.subquery())
@@ -155,6 +158,8 @@ def _compare(
         case bool() if column.made is not None:
             test = exp.paren(joined.column(column))
             return test if value == (operator == "=") else exp.Not(this=test)
+        case Nested(within=Column() as within):
+            return _compare_within(column, kind, value, within, joined)
         case Nested(aggregate, other, where):
             needed = [other.table, *(t for each in where for t in tables_of(each))]
             inner = Joined(joined.graph, list(dict.fromkeys(needed)))
@@ -182,6 +187,26 @@ def _compare(
             if column.kind is Kind.TEXT and operator in ("=", "<>") and not column.numeric_text:
                 return kind(this=joined.column(column), expression=exp.Literal.string(str(value)))
             return kind(this=_number(column, joined, value), expression=literal(value))
+
+
+def _compare_within(
+    column: Column, kind: type[exp.Binary], nested: Nested, within: Column, joined: Joined
+) -> exp.Expr:
+    """A comparison with those rows of the same table that have the same in a column."""
+    table = column.table
+    if nested.where or nested.column.made or column.made or nested.aggregate is None:
+        raise NoJoinError(f"{column} is compared with what is none of one group")
+    outer = joined.alias(table) if len(joined.tables) > 1 else table.name
+    inner = OTHER if outer != OTHER else f"{OTHER}_{OTHER}"
+    single = Joined(joined.graph, [table])
+    measure = output_of(Output(nested.column, nested.aggregate), single, Query())
+    for each in measure.find_all(exp.Column):
+        each.set("table", identifier(inner))
+    same = (exp.column(identifier(within.name), table=identifier(of)) for of in (inner, outer))
+    there = exp.select(measure).from_(exp.alias_(named(table), inner, table=True))
+    there = there.where(exp.EQ(this=next(same), expression=next(same)))
+    left = exp.column(identifier(column.name), table=identifier(outer))
+    return kind(this=left, expression=there.subquery())
 
 
 def _compare_referred(

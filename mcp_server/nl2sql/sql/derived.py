@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.schema.model import METRIC, Column, Made
+from mcp_server.nl2sql.schema.model import METRIC, SCALED, Column, Made
 from mcp_server.nl2sql.semantics.expressions import placed
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "year": 31557600}
@@ -39,6 +39,8 @@ def expression(made: Made, column: Callable[[Column], exp.Expr]) -> exp.Expr:
             missing = exp.Is(this=column(last), expression=exp.Null())
             past = exp.LT(this=column(first), expression=exp.CurrentDate())
             return exp.and_(past, missing)
+        case kind if kind == SCALED:
+            return exp.Mul(this=exp.Literal.number(made.unit), expression=column(first))
         case "/":
             divisor = exp.Nullif(this=column(last), expression=exp.Literal.number(0))
             exact = exp.cast(column(first), "double precision", dialect="postgres")

@@ -13,6 +13,7 @@ from mcp_server.nl2sql.sql.logical import (
     Period,
     Query,
     Scalar,
+    ShareOf,
 )
 
 OPERATORS: dict[str, type[exp.Binary]] = {
@@ -103,14 +104,24 @@ def filtered_by(measure: exp.Expr, conditions: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Filter(this=measure, expression=exp.Where(this=exp.and_(*conditions)))
 
 
-def share_of(conditions: Sequence[exp.Expr]) -> exp.Expr:
-    """How many of a hundred rows meet all conditions."""
+def share_of(
+    share: ShareOf, conditions: Sequence[exp.Expr], joined: Joined, *, grouped: bool
+) -> exp.Expr:
+    """How much of a hundred meets all conditions, or without any is of a group."""
     every: exp.Expr = exp.Count(this=exp.Star())
-    if not conditions:
+    if share.whole is not None:
+        every = exp.Sum(this=joined.column(share.whole))
+    whole = every.copy()
+    if share.part is not None:
+        some: exp.Expr = exp.Sum(this=joined.column(share.part))
+    elif conditions:
+        some = filtered_by(every.copy(), conditions)
+    elif grouped:
+        some, whole = every.copy(), exp.Window(this=exp.Sum(this=every))
+    else:
         raise NoJoinError("a share of everything")
-    some = filtered_by(every.copy(), conditions)
     hundred = exp.Mul(this=exp.Literal.number("100.0"), expression=some)
-    return exp.Div(this=hundred, expression=_unless_zero(every), typed=True)
+    return exp.Div(this=hundred, expression=_unless_zero(whole), typed=True)
 
 
 def _unless_zero(divisor: exp.Expr) -> exp.Expr:
@@ -120,7 +131,8 @@ def _unless_zero(divisor: exp.Expr) -> exp.Expr:
 def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
     """A condition on groups."""
     if having.column is not None:
-        left = output_of(Output(having.column, having.aggregate), joined, query)
+        output = Output(having.column, having.aggregate, having.distinct)
+        left = output_of(output, joined, query)
     else:
         left = exp.Count(this=exp.Star())
     return OPERATORS[having.operator](this=left, expression=literal(having.value))

@@ -34,12 +34,14 @@ class Compare:
 class Nested:
     """An aggregate over rows of a column's table: `(select avg(c) from t where ...)`.
 
-    aggregate None: any of the column's values there.
+    aggregate None: any of the column's values there. within: only of rows that have the same there
+    as the row that is compared.
     """
 
     aggregate: Aggregate | None
     column: Column
     where: "tuple[Condition, ...]" = ()
+    within: Column | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,12 @@ class Frequent:
 
 @dataclass(frozen=True, slots=True)
 class Often:
-    """Rows of the subject that have so many rows of `table`."""
+    """Rows of the subject that have so many rows of `table`. of: or different values of that."""
 
     table: Table
     operator: Operator
     value: Scalar
+    of: Column | None = None
 
 
 Condition: TypeAlias = (
@@ -135,13 +138,17 @@ Condition: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Having:
-    """A condition on groups: count of rows of `table`, or an aggregate of a column."""
+    """A condition on groups: count of rows of `table`, or an aggregate of a column.
+
+    distinct: of its different values.
+    """
 
     operator: Operator
     value: Scalar
     aggregate: Aggregate = "count"
     column: Column | None = None
     table: Table | None = None
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +204,13 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class ShareOf:
-    """How many of a hundred rows meet the conditions of the query."""
+    """How many of a hundred rows meet the conditions of the query, or without any are of a group.
+
+    whole: the column whose total is shared out. part: the one whose total is a part of that.
+    """
+
+    whole: Column | None = None
+    part: Column | None = None
 
 
 @dataclass(slots=True)

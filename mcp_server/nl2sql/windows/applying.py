@@ -82,8 +82,10 @@ def _ranked(select: exp.Select, part: exp.Expr | None, first: int | None) -> exp
     keys = [key.copy() for key in order.expressions]
     there = {each.unalias().sql() for each in select.expressions}
     shown = [*parts, *(key.this for key in keys)]
+    if select.args.get("group") is not None:
+        select.group_by(*(each.copy() for each in parts), copy=False)
     select.select(
-        *(each.copy() for each in shown if each.sql() not in there),
+        *(_told(each.copy()) for each in shown if each.sql() not in there),
         exp.alias_(
             exp.Window(
                 this=exp.Rank(),
@@ -95,6 +97,12 @@ def _ranked(select: exp.Select, part: exp.Expr | None, first: int | None) -> exp
         copy=False,
     )
     return select if first is None else _first(select, parts, first)
+
+
+def _told(each: exp.Expr) -> exp.Expr:
+    """A column as it is, a total of one by a name."""
+    of = each.find(exp.Column)
+    return each if isinstance(each, exp.Column) or of is None else exp.alias_(each, f"total_{of.name}")
 
 
 def _first(select: exp.Select, parts: Sequence[exp.Expr], first: int) -> exp.Select | None:

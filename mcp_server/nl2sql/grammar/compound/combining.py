@@ -2,34 +2,57 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
+from mcp_server.nl2sql.grammar.compound.splitting import Halves
 from mcp_server.nl2sql.sql.conditions import tables_of
-from mcp_server.nl2sql.sql.logical import Arithmetic, Condition, Filtered, Output, Query, Whole
+from mcp_server.nl2sql.sql.logical import Arithmetic, Compare, Condition, Filtered, Output, Query, Whole
 
 
-def combined(how: Literal["/", ","], left: Query, right: Query) -> Query | None:
+def combined(parts: Halves, left: Query, right: Query) -> Query | None:
     """A query for the quotient of two measures, or for both; None where they are none.
 
     Measures of the same rows are taken in one pass; conditions that both have are the query's.
     """
+    how = parts.how
+    if parts.rest:
+        opposite = _opposite(left.where)
+        if opposite is None or right.where:
+            return None
+        right = replace(right, where=[opposite])
     one, other = _measure(left), _measure(right)
-    if one is None or other is None:
+    if one is None or other is None or (parts.alike and one != other):
         return None
     if not _of_the_same_rows(left, right):
         if how != "/" or _groups(left) or _groups(right):
             return None
         return Query(computed=[Arithmetic("/", Whole(left), Whole(right))])
-    if _groups(left) and _groups(left) != _groups(right):
+    if _groups(left) and not _groups(right):
+        grouped = left
+    elif not _groups(left) or _groups(left) == _groups(right):
+        grouped = right
+    else:
         return None
     common = _common(left, right)
+    if how == "," and left.where == right.where:
+        return None  # two measures of the same rows are no comparison
     sides = [
         Filtered(measure, _beyond(query.where, common))
         for measure, query in ((one, left), (other, right))
     ]
     computed = [Arithmetic("/", *sides)] if how == "/" else sides
-    plain = [output for output in right.select if not output.aggregate]
-    return replace(right, select=plain, where=common, computed=[*computed])
+    plain = [output for output in grouped.select if not output.aggregate]
+    return replace(grouped, select=plain, where=common, computed=[*computed])
+
+
+def _opposite(where: Sequence[Condition]) -> Condition | None:
+    """What holds of the other rows, where one condition divides them."""
+    match where:
+        case [Compare(column, "=", bool() as value)]:
+            return Compare(column, "=", not value)
+        case [Compare(column, "=", str() | int() | float() as value)]:
+            return Compare(column, "<>", value)
+        case _:
+            return None
 
 
 def _of_the_same_rows(left: Query, right: Query) -> bool:

@@ -16,16 +16,24 @@ PLACES = frozenset(
 MEASURING = frozenset({"total", "sum", "average", "mean", "maximum", "minimum", "how", "number"})
 EACH = frozenset({"each", "every", "per"})
 GROUPING = frozenset({"per", "by", "each", "every"})
+SAYING = frozenset({"be", "have", "do", "that", "who", "which", "with", "in", "from", "come", "live"})
+"""What stands behind the things that are counted."""
 TO = (("out", "of"), ("to",))
 
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """Two questions, and what is asked of their answers: a quotient, or both beside each other."""
+    """Two questions, and what is asked of their answers: a quotient, or both beside each other.
+
+    alike: whether they measure the same, of different rows. rest: whether the second is of the
+    rows that the first leaves out.
+    """
 
     how: Literal["/", ","]
     left: tuple[Token, ...]
     right: tuple[Token, ...]
+    alike: bool = False
+    rest: bool = False
 
 
 def halves(tokens: Sequence[Token]) -> Iterator[Halves]:
@@ -38,7 +46,68 @@ def halves(tokens: Sequence[Token]) -> Iterator[Halves]:
             behind = tokens[at + 1 :]
             behind = behind[1:] if behind[0].mark is Mark.PUNCTUATION else behind
             yield from _spread(",", tokens[:at], behind)
+    yield from _compared(tokens, lemmas)
     yield from _average_number(tokens, lemmas)
+    yield from _side_by_side(tokens, lemmas)
+
+
+def _compared(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Halves]:
+    """Compare the average fee of crowns with (that of) fillings."""
+    if lemmas[:1] != ["compare"]:
+        return
+    start = 1 + (lemmas[1:2] == ["the"])
+    for at in range(start + 1, len(lemmas) - 1):
+        if lemmas[at] in ("with", "to", "and"):
+            behind = tokens[at + 1 :]
+            if lemmas[at + 1 : at + 3] in (["that", "of"], ["those", "of"]):
+                behind = tokens[at + 3 :]
+            yield from _spread(",", tokens[start:at], behind)
+            return
+
+
+def _side_by_side(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Halves]:
+    """How many A and how many B; the total of A and of B; the average A and the average B."""
+    for at, word in enumerate(lemmas[:-2]):
+        if word != "and" or at < 2:
+            continue
+        left, right = tokens[:at], _unended(tokens[at + 1 :])
+        said = [token.lemma for token in right]
+        said = said[1:] if said[:1] == ["the"] else said
+        if said[:1] == ["of"] and "of" in lemmas[:at] and MEASURING & set(lemmas[:at]):
+            measure = _measure_of(left)
+            if measure:
+                yield _beside(left, (*measure, *right[1:]), alike=True)
+        elif said[:2] == ["how", "many"]:
+            yield _beside(left, (*right[:2], *_counted(left, said), *right[2:]), alike=True)
+        elif MEASURING & set(said[:1]) and MEASURING & set(lemmas[:at]):
+            yield _beside(left, right)
+
+
+def _beside(left: Sequence[Token], right: Sequence[Token], *, alike: bool = False) -> Halves:
+    """Both beside each other: of some things, and of the *other* ones."""
+    kept = [token for token in right if token.lemma != "other"]
+    return Halves(",", tuple(left), tuple(kept), alike, len(kept) < len(right))
+
+
+def _measure_of(tokens: Sequence[Token]) -> Sequence[Token]:
+    """What is measured, up to its `of`: `the average fee of` fillings."""
+    lemmas = [token.lemma for token in tokens]
+    first = next((n for n, word in enumerate(lemmas) if word in MEASURING), None)
+    if first is None or "of" not in lemmas[first:]:
+        return ()
+    return tokens[first : lemmas.index("of", first) + 1]
+
+
+def _counted(left: Sequence[Token], right: Sequence[str]) -> Sequence[Token]:
+    """The things of the first half, where the second does not say them again: `how many are open`."""
+    if right[2:3] and right[2] not in SAYING:
+        return ()
+    lemmas = [token.lemma for token in left]
+    start = next((n for n in range(len(lemmas) - 1) if lemmas[n : n + 2] == ["how", "many"]), None)
+    if start is None:
+        return ()
+    ends = (n for n in range(start + 2, len(lemmas)) if lemmas[n] in SAYING)
+    return left[start + 2 : next(ends, start + 2)]
 
 
 def _ratio(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Halves]:
@@ -76,6 +145,33 @@ def _average_number(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[
                     left = tokens[at + 3 : place - each]
                     yield Halves("/", _asked(left), _asked(tokens[place + 1 :]))
                     return
+    yield from _on_average(tokens, lemmas)
+
+
+def _on_average(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Halves]:
+    """(How many) A per B on average; how many A does a B have on average."""
+    at = next((n for n in range(len(lemmas) - 1) if lemmas[n : n + 2] == ["on", "average"]), None)
+    if at is None:
+        return
+    rest = [*tokens[:at], *tokens[at + 2 :]]
+    said = [token.lemma for token in rest]
+    if said[:1] == [","]:
+        rest, said = rest[1:], said[1:]
+    if said[:2] == ["how", "many"]:
+        rest, said = rest[2:], said[2:]
+    place = next((n for n, word in enumerate(said) if n and word in ("per", "do")), None)
+    if place is None or place + 1 >= len(said):
+        return
+    behind = _unended(rest[place + 1 :])
+    if said[place] == "do":
+        if not behind or behind[0].lemma not in (*EACH, "a", "an", "the"):
+            return
+        behind = behind[1:]
+        if len(behind) != 2 or behind[1].lemma not in ("have", "get", "place", "make", "own"):
+            return
+        behind = behind[:1]
+    if len(behind) == 1:
+        yield Halves("/", _asked(rest[:place]), _asked(behind))
 
 
 def _spread(
@@ -83,10 +179,14 @@ def _spread(
 ) -> Iterator[Halves]:
     """What ends the second half is said of both: `A to B in Paris`."""
     ends = _unended(right)
+    measure = _measure_of(left)
+    alike = how == "," and bool(measure) and not MEASURING & {token.lemma for token in ends}
+    if alike:
+        ends = [*measure, *ends]  # the average fee of fillings versus crowns
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`
         yield Halves(how, _asked([*left, *ends[1:]]), _asked(ends))
     tail = () if PLACES & {token.lemma for token in left} else _tail(ends)
-    yield Halves(how, _asked([*left, *tail]), _asked(ends))
+    yield Halves(how, _asked([*left, *tail]), _asked(ends), alike)
 
 
 def _tail(tokens: Sequence[Token]) -> Sequence[Token]:

@@ -16,6 +16,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     IN,
     LEADING,
     LISTING_OR,
+    NAME,
     NOT,
     NOTHING,
     NUMBER,
@@ -46,6 +47,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.sql.logical import Operator
 
+THEIRS = frozenset({"their", "its", "his", "her"})
 OPPOSITE: dict[Operator, Operator] = {
     "=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">",
 }  # fmt: skip
@@ -215,6 +217,20 @@ def _beyond(f: Found) -> Sequence[Node] | None:
     return [Beyond(at, f.operator("o"), aggregate, of, cue.hints)]
 
 
+@phrase(
+    LEADING.any + COL("c").maybe + (BINDING | OF).any + THAN("o") + (OF | IN).any + FIGURE("a")
+    + OF.maybe + COL("d").maybe + (OF | FOR | IN).any + SAME("s").maybe + NAME("g"), 0.3,
+)  # fmt: skip
+def _beyond_theirs(f: Found) -> Sequence[Node] | None:
+    """More than the average of their department."""
+    if not f.has("s") and not THEIRS & set(f.symbols[f.place("g")].lead):
+        return None
+    beyond = _beyond(f)
+    if beyond is None or not isinstance(beyond[0], Beyond):
+        return None
+    return [replace(beyond[0], within=f.place("g"))]
+
+
 @phrase(LEADING.any + COL("c").maybe + BINDING.any + THAN("o") + (OF | TAB).maybe + VAL("v"), 0.35)
 def _beyond_row(f: Found) -> Sequence[Node] | None:
     """Older than Ann."""
@@ -263,6 +279,16 @@ def _beyond_average(f: Found) -> Sequence[Node] | None:
     return [Beyond(at, cue.operator, other.aggregate, at, cue.hints)]
 
 
-@phrase(LEADING.any + COL("c") + BINDING.any + THAN("o") + COL("d") + not_before(AMOUNT), 0.45)
+@phrase(
+    LEADING.any + COL("c") + (BINDING | OF).any + THAN("o") + COL("d") + not_before(AMOUNT), 0.45
+)
 def _columns(f: Found) -> Sequence[Node]:
+    return [Columns(f.place("c"), f.operator("o"), f.place("d"))]
+
+
+@phrase(LEADING.any + THAN("o") + COL("c") + COL("d") + not_before(AMOUNT), 0.35)
+def _more_of_one(f: Found) -> Sequence[Node] | None:
+    """With more home goals than away goals."""
+    if "than" not in f.symbols[f.place("d")].lead:
+        return None
     return [Columns(f.place("c"), f.operator("o"), f.place("d"))]

@@ -44,6 +44,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
 )
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE
 from mcp_server.nl2sql.grammar.nodes import (
+    Group,
     Common,
     Entity,
     Equal,
@@ -79,14 +80,23 @@ def _verb_at_least(f: Found) -> Sequence[Node] | None:
     + (DISTINCT | WORD | OF).any + TAB("t"), 0.3,
 )  # fmt: skip
 def _at_least(f: Found) -> Sequence[Node]:
-    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"), f.says(DISTINCT))]
 
 
 @phrase(
     (LEADING | AND).any + NUMBER("n") + OR_MORE("o") + (DISTINCT | WORD | OF).any + TAB("t"), 0.3
 )
 def _n_or_more(f: Found) -> Sequence[Node]:
-    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"), f.says(DISTINCT))]
+
+
+@phrase(
+    (LEADING | AND).any + WORD.maybe + THAN("o") + NUMBER("n") + DISTINCT + OF.maybe
+    + NAME("x"), 0.25,
+)  # fmt: skip
+def _so_many_kinds(f: Found) -> Sequence[Node]:
+    """Of at least 2 different nationalities."""
+    return [HowMany(f.place("x"), f.operator("o"), f.place("n"), distinct=True)]
 
 
 @phrase(
@@ -178,6 +188,22 @@ def _top_by(f: Found) -> Sequence[Node] | None:
         return None
     rank = Rank(cue.descending, f.place("x"), f.at("k"), _aggregate(f))
     return [Entity(f.place("t"), owner=True), rank]
+
+
+@phrase(
+    MOST("s") + NUMBER("k").maybe + TAB("e").maybe + COL("c") + BY + HOW_MANY("n").maybe
+    + AGGREGATE("a").maybe + OF.maybe + (TAB + before(COL)).maybe + NAME("x"), 0.25,
+)  # fmt: skip
+def _top_values_by(f: Found) -> Sequence[Node] | None:
+    """The top 5 countries by number of customers, where a country is a column of theirs."""
+    cue, at = f.cue("s"), f.place("c")
+    ref = f.symbols[at].ref
+    measured = f.has("n") or f.has("a")
+    if cue.hints or not measured or ref is None or ref.best_column < max(SURE, ref.best_table):
+        return None
+    entity: list[Node] = [Entity(f.place("e"))] if f.has("e") else []
+    rank = Rank(cue.descending, f.place("x"), f.at("k"), _aggregate(f))
+    return [*entity, Show(at), Group(at), rank]
 
 
 @phrase(

@@ -101,8 +101,10 @@ def _aggregated_compound(f: Found) -> Sequence[Node]:
     (AGGREGATE + (LISTING_OR.any + FIGURE).any)("a") + (OF | FOR | WORD).maybe
     + DISTINCT("d").maybe + COL("c") + (COMMA.maybe + AND.maybe + COL).any("more"), 0.3,
 )  # fmt: skip
-def _aggregated(f: Found) -> Sequence[Node]:
+def _aggregated(f: Found) -> Sequence[Node] | None:
     at = f.place("c")
+    if _of_things(f, at):
+        return None
     found: list[Node] = [
         Show(at, aggregate_of(f.symbols[each]), f.has("d")) for each in f.places("a", FIGURE)
     ]
@@ -113,8 +115,17 @@ def _aggregated(f: Found) -> Sequence[Node]:
 
 
 @phrase((AGGREGATE + (LISTING_OR.any + FIGURE).any)("a") + (OF | FOR).maybe + COL("c"), 0.32)
-def _aggregated_alone(f: Found) -> Sequence[Node]:
+def _aggregated_alone(f: Found) -> Sequence[Node] | None:
+    if _of_things(f, f.place("c")):
+        return None
     return [Show(f.place("c"), aggregate_of(f.symbols[each])) for each in f.places("a", FIGURE)]
+
+
+def _of_things(f: Found, at: int) -> bool:
+    """The average number of orders, where those are no column of numbers."""
+    ref = f.symbols[at].ref
+    number = any(f.symbols[each].text.endswith("number of") for each in f.places("a", AGGREGATE))
+    return number and ref is not None and not any(column.counts for column, _ in ref.columns)
 
 
 @phrase(COL("c") + COMMA.maybe + (AGGREGATE + (LISTING_OR.any + AGGREGATE).some)("a"), 0.4)
@@ -228,6 +239,31 @@ def _share(f: Found) -> Sequence[Node]:
     if f.has("v"):
         found.append(Equal(None, tuple(f.places("v", VAL))))
     return found
+
+
+@phrase(SHARE + AGGREGATE("a").maybe + OF.maybe + COL("c"), 0.3)
+def _share_of_total(f: Found) -> Sequence[Node] | None:
+    """The share of the total salary, of each department."""
+    at = f.place("c")
+    if not _adds_up(f, at) or (f.has("a") and f.cue("a").aggregate != "sum"):
+        return None
+    return [Share(at, of=at)]
+
+
+@phrase(
+    SHARE + AGGREGATE.maybe + OF.maybe + COL("c") + (THAT | HAVE | IN | BY | TAB | WORD).some
+    + COL("d"), 0.4,
+)  # fmt: skip
+def _share_of_one_in_other(f: Found) -> Sequence[Node] | None:
+    """The percentage of the amount that was paid, where that is a column of its own."""
+    at, part = f.place("c"), f.place("d")
+    return [Share(at, of=at, part=part)] if _adds_up(f, at) and _adds_up(f, part) else None
+
+
+def _adds_up(f: Found, at: int) -> bool:
+    ref = f.symbols[at].ref
+    named = ref is not None and ref.best_column >= ref.best_table
+    return named and any(c.adds_up for c, score in ref.columns if score >= NAMED_WELL)
 
 
 @phrase(SHARE + NOT("x").maybe + COL("c") + TAB("t"), 0.25)

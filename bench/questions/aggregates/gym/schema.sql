@@ -1,0 +1,4 @@
+create table member (member_id int primary key, full_name text not null, gender text not null, birth_year int not null, city text not null, plan text not null, joined_on date not null, is_active boolean not null);
+create table trainer (trainer_id int primary key, name text not null, hourly_rate numeric(6,2) not null, hours_per_week int not null, travel_allowance numeric(7,2) not null);
+create table course (course_id int primary key, title text not null, level text not null, trainer_id int not null references trainer, capacity int not null, price numeric(6,2) not null);
+create table enrolment (enrolment_id int primary key, member_id int not null references member, course_id int not null references course, enrolled_on date not null, outcome text not null, amount_due numeric(7,2) not null, amount_paid numeric(7,2) not null, sessions_attended int not null, sessions_missed int not null);

@@ -1,0 +1,4 @@
+create table club (club_id int primary key, name text not null, city text not null, founded int not null, stadium_capacity int not null, budget int not null);
+create table player (player_id int primary key, name text not null, club_id int not null references club, position text not null, nationality text not null, age int not null, market_value int not null, weekly_wage int not null);
+create table fixture (fixture_id int primary key, home_club_id int not null references club, away_club_id int not null references club, played_on date not null, home_goals int not null, away_goals int not null, attendance int not null);
+create table goal (goal_id int primary key, fixture_id int not null references fixture, player_id int not null references player, minute int not null, is_penalty boolean not null);
