@@ -18,11 +18,13 @@ from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
+from mcp_server.nl2sql.linking.moments import with_moments
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.semantics.queries import as_it_sounds, filtered
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.dates import with_dates
+from mcp_server.nl2sql.words.spans import with_years
 from mcp_server.nl2sql.words.tokens import Token, tokenize
 
 READS = 8
@@ -72,7 +74,10 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
 
     today: what `last month` is counted from.
     """
-    text = with_dates(text, today) if linker.has_dates else text
+    if linker.has_years:
+        text = with_years(text, today)
+    if linker.has_dates:
+        text = with_moments(with_dates(text, today), linker.profile)
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
     made: dict[str, Made] = {}

@@ -68,6 +68,8 @@ class Column:
     sorts_as_text: bool = False
     """Text whose numbers are all written alike, so that they sort as text as well."""
     values: dict[str, str] = field(default_factory=dict)
+    dated_text: str = ""
+    """The type that its texts have to be turned into, where all of them are days or times."""
     shapes: frozenset[str] = frozenset()
     """How its texts are written (`shape_of`), where all are in few ways and have digits."""
     words: tuple[str, ...] = ()

@@ -76,6 +76,7 @@ BASES = {
     "cash": (Kind.NUMBER, "money"), "bool": (Kind.BOOLEAN, "boolean"),
     "date": (Kind.DATE, "date"), "timestamp": (Kind.DATE, "timestamp"),
     "timestamptz": (Kind.DATE, "timestamptz"), "uuid": (Kind.TEXT, "uuid"),
+    "time": (Kind.OTHER, "time"),
 }  # fmt: skip
 """By what writes their values, the types that are counted with, or compared."""
 
