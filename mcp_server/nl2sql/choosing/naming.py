@@ -131,6 +131,14 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     keys = keys_of(outer)
     measured = {e.unalias().sql() for e in outer.expressions} & keys
     asked = asks_for_groups(said) and aggregated
+    if (
+        asks_for_groups(said)
+        and any(computed_names(e) for e in outer.expressions)
+        and not aggregated
+    ):
+        # how long each took: what took so long stands beside it
+        asked, measured = True, {e.sql() for e in outer.expressions if isinstance(e, exp.Column)}
+        found["id shown, unasked"] = 0.0
     beside = shown_in_all - len(measured) if asked else shown_in_all
     found["more shown than listed"] = float(beside > listed)
     found["more shown than listed, groups"] = float(beside <= listed < shown_in_all)
@@ -144,19 +152,21 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     found["groups as shown, names"] = float(bool(measured) and not finer and called)
     found |= _value_signs(tokens, tree, profile)
     columns = (column.name for column in tree.find_all(exp.Column))
-    lost = heard.lost([*tables, *columns, *literals, *_computed(tree)])
+    lost = heard.lost([*tables, *columns, *literals, *computed_names(tree)])
     found["words lost"] = float(min(4, len(lost)))
     found["some words lost"] = float(bool(lost))
     return found
 
 
-def _computed(tree: exp.Expr) -> Iterable[str]:
+def computed_names(tree: exp.Expr) -> list[str]:
     """What parts of dates, and the time between two, are called: no column has the name."""
+    found: list[str] = []
     for part in tree.find_all(exp.Extract):
-        yield from PARTS_OF_DATES.get(part.name.lower(), ())
+        found += PARTS_OF_DATES.get(part.name.lower(), ())
     for passed in tree.find_all(exp.Sub):
         if isinstance(passed.this, exp.Column | exp.Cast):
-            yield from (*LASTING, *UNITS)
+            found += (*LASTING, *UNITS)
+    return found
 
 
 def _nameless(name: str, tables: set[str], profile: Profile) -> bool:

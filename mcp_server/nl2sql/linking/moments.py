@@ -7,9 +7,10 @@ differently that the schema has a name or a value for, or that no column of its 
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from mcp_server.nl2sql.schema.derived import LASTING, UNITS
-from mcp_server.nl2sql.schema.model import Column, Profile, Table
+from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.words.spans import DAYS, MONTH, number_of
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS, normal_text, stem, tokenize
 
@@ -118,6 +119,14 @@ _AGED = re.compile(
     r"|less than|more than|up to) (?P<n>\d+)(?P<old> years? (?:old|of age))\b",
     re.IGNORECASE,
 )
+_DONE = re.compile(
+    rf"\b(?:(?:that|which|who) )?(?:(?:{_AUXILIARY}) )?(?P<verb>[a-z]+) "
+    r"whose (?P<part>weekday|hour|month of year) is\b",
+    re.IGNORECASE,
+)
+_OLD_AT_DEATH = re.compile(
+    r"\bhow old (?:was|were) (?P<rows>.+?) when (?:they|he|she|it) died\b", re.IGNORECASE
+)
 _DAYS_BETWEEN = re.compile(
     rf"\b(?P<mean>average|mean|median|maximum|minimum|longest|shortest) number of (?P<unit>{_UNIT})s "
     r"(?=between|from)",
@@ -134,20 +143,33 @@ def with_moments(question: str, profile: Profile) -> str:
     )
     said = {stem(token.lemma) for token in tokenize(text)}
     hows = {column.made.how for column in profile.derived if column.made is not None}
+    happens = [c for c in profile.columns if c.kind is Kind.DATE or c.base == "time"]
+    verbs = {stem(column.words[0]) for column in happens if column.words}
     if "weekday" in hows:
-        text = _by_days(text, profile)
+        text = _by_days(text, profile, verbs)
     if "hour" in hows:
         text = _by_hours(text, profile)
+    text = _DONE.sub(partial(_of_verb, verbs), text)
     if "age" in hows:
         text = _AGED.sub(lambda m: f"whose age is {m['bound']} {m['n']}", text)
     text = _DAYS_BETWEEN.sub(lambda m: f"{m['mean']} {m['unit']}s ", text)
-    spoken_of = [table for table in profile.tables if _named(table, said)]
-    lasting = [
+    lasting = _durations(profile, [table for table in profile.tables if _named(table, said)])
+    return _lasting(text, lasting) if lasting else text
+
+
+def _durations(profile: Profile, spoken_of: Sequence[Table]) -> list[Column]:
+    """How long rows of the tables last that are spoken of, or those of the one beside them."""
+    found = [
         column
         for column in profile.derived
-        if column.name == "duration" and column.table in spoken_of and not _measured(column.table)
+        if column.name == "duration" and not _measured(column.table)
     ]
-    return _lasting(text, lasting) if lasting else text
+    own = [column for column in found if column.table in spoken_of]
+    if own or any(_measured(table) for table in spoken_of):
+        return own
+    beside = {key.column.table for key in profile.foreign_keys if key.target.table in spoken_of}
+    near = [column for column in found if column.table in beside]
+    return near if len({column.table for column in near}) == 1 else []
 
 
 def _named(table: Table, said: set[str]) -> bool:
@@ -157,10 +179,20 @@ def _named(table: Table, said: set[str]) -> bool:
 def _measured(table: Table) -> bool:
     """Whether a column of a table says by itself how long something takes."""
     words = {*LASTING, *UNITS, *(f"{unit}s" for unit in UNITS)}
-    return any(column.counts and words & set(column.words) for column in table.columns)
+    return any(
+        column.counts and not column.year_like and words & set(column.words)
+        for column in table.columns
+    )
 
 
-def _by_days(text: str, profile: Profile) -> str:
+def _of_verb(verbs: set[str], match: re.Match[str]) -> str:
+    """`That opened whose hour is` is about the hour of that."""
+    if stem(match["verb"].lower()) not in verbs:
+        return match[0]
+    return f"whose {match['verb']} {match['part']} is"
+
+
+def _by_days(text: str, profile: Profile, verbs: set[str]) -> str:
     def days(match: re.Match[str]) -> str:
         names = re.findall(rf"{_DAY}", match["days"].lower())
         plural = match["days"].lower().endswith("s") or match["article"]
@@ -182,10 +214,10 @@ def _by_days(text: str, profile: Profile) -> str:
         most = "most" if match["how"].lower() == "busiest" else "fewest"
         if _held(profile, match["how"]) or not match["rows"]:
             return match[0]
-        return f"which {_single_unit(match['unit'])} has the {most} {match['rows']}"
+        return _with_most(match["unit"], most, match["rows"], verbs)
 
     def most_on(match: re.Match[str]) -> str:
-        return f"which {_single_unit(match['unit'])} has the {match['most']} {match['rows']}"
+        return _with_most(match["unit"], match["most"], match["rows"], verbs)
 
     text = _WEEKDAYS.sub(days, text)
     if not _held(profile, "weekday", "workday"):
@@ -194,8 +226,13 @@ def _by_days(text: str, profile: Profile) -> str:
     return _MOST_ON.sub(most_on, _BUSIEST.sub(busiest, text))
 
 
-def _single_unit(unit: str) -> str:
-    return {"day of the week": "weekday", "hour of the day": "hour"}.get(unit.lower(), unit)
+def _with_most(unit: str, most: str, rows: str, verbs: set[str]) -> str:
+    """`Which ordered month has the most consignments`, of the most that were ordered."""
+    unit = {"day of the week": "weekday", "hour of the day": "hour"}.get(unit.lower(), unit)
+    *first, last = rows.split()
+    if first and stem(last.lower()) in verbs:
+        return f"which {last} {unit} has the {most} {' '.join(first)}"
+    return f"which {unit} has the {most} {rows}"
 
 
 def _by_hours(text: str, profile: Profile) -> str:
@@ -282,6 +319,8 @@ def _lasting(text: str, durations: Sequence[Column]) -> str:
         end = "highest" if match["how"].lower() == "longest" else "lowest"
         return f"{match['rows']} with the {end} duration"
 
+    if "year" in units:
+        text = _OLD_AT_DEATH.sub(lambda m: f"duration years of {m['rows']}", text)
     text = _HOW_MANY.sub(how_many, _HOW_LONG.sub(how_long, text))
     text = _LENGTH_OF_STAY.sub("duration", _MEASURED.sub(measured, text))
     text = _LONGEST.sub(longest, _LASTING.sub(lasting, text))

@@ -36,7 +36,7 @@ DONE = frozenset(
 def derived(table: Table) -> list[Column]:
     """What the dates of a table imply."""
     dates = [column for column in table.columns if column.kind is Kind.DATE]
-    ends = {end for start, end in permutations(dates, 2) if _begins_and_ends(start, end)}
+    ends = {end for _, end in _pairs(dates)}
     begun = [c for c in dates if c not in ends and not BIRTH & set(c.words)]
     years = [column for column in table.columns if column.year_like]
     clocks = [column for column in table.columns if column.base == "time"]
@@ -65,21 +65,31 @@ def duration(start: Column, end: Column, unit: str = "") -> Column:
 
 
 def _durations(dates: list[Column]) -> Iterator[Column]:
-    for start, end in permutations(dates, 2):
-        if _begins_and_ends(start, end):
-            timed = "date" not in (start.base, end.base)
-            yield duration(start, end)
-            for unit in UNITS if timed else ("day",):
-                yield duration(start, end, unit)
+    for start, end in _pairs(dates):
+        timed = "date" not in (start.base, end.base)
+        yield duration(start, end)
+        for unit in UNITS if timed else ("day",):
+            yield duration(start, end, unit)
 
 
 def _spans_of_years(years: list[Column]) -> Iterator[Column]:
     """From the year of a birth to that of a death."""
-    for start, end in permutations(years, 2):
-        if _begins_and_ends(start, end):
-            span = duration(start, end, "year")
-            span.made = Made("days", (start, end), "year")
-            yield span
+    for start, end in _pairs(years):
+        span = duration(start, end, "year")
+        span.made = Made("days", (start, end), "year")
+        yield span
+
+
+def _pairs(columns: list[Column]) -> Iterator[tuple[Column, Column]]:
+    """What begins, and what ends with it: a train departs before it arrives, a guest arrives before
+    departing, and the table says first what comes first.
+    """
+    for start, end in permutations(columns, 2):
+        both = _begins_and_ends(end, start)
+        if _begins_and_ends(start, end) and not (
+            both and columns.index(end) < columns.index(start)
+        ):
+            yield start, end
 
 
 def _begins_and_ends(start: Column, end: Column) -> bool:
@@ -98,6 +108,7 @@ def _parts(dates: list[Column]) -> Iterator[Column]:
         weekday.aliases = (("day", "of", "week"), ("week", "day"), (*date.words[:1], "weekday"))
         month = _column(date.table, Made("month", (date,)), "month", Kind.NUMBER)
         month.words = ("month", "of", "year")  # a month alone is one of a certain year
+        month.aliases = ((*date.words[:1], *month.words),)
         yield weekend
         yield weekday
         yield month

@@ -39,6 +39,13 @@ _CHANGE = re.compile(
     r"(?: rate)?(?: (?:of|in|for))?\b",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(
+    rf",? (?:and (?:the |its |their )?(?P<kind>change|difference|growth)s? (?:from|over|since|to|compared (?:with|to))"
+    r"|(?:as )?compared (?:with|to)|versus|vs\.?|against|with the (?P<kind2>change|difference) (?:from|to))"
+    r" (?:that of )?(?:the |its )?"
+    rf"(?:(?:previous|prior|preceding) (?P<unit>{_UNIT})|(?P<unit2>{_UNIT}) before|one before)$",
+    re.IGNORECASE,
+)
 _RANK = re.compile(
     r"^(?:please )?(?:rank(?: the| all| all the)?|show the rank(?:ing)? of(?: the| all)?|"
     r"(?:the )?rank(?:ing)? of(?: the| all)?) (?P<rows>.+?) (?:by|according to|on)"
@@ -152,7 +159,7 @@ def _moving(text: str) -> tuple[Window, str] | None:
 def _change(text: str) -> tuple[Window, str] | None:
     match = _CHANGE.search(text)
     if match is None:
-        return None
+        return _compared(text)
     unit = match["unit"] or match["unit2"] or UNITS[match["every"].lower()]
     kind = (match["kind"] or match["kind2"] or "").lower()
     percent = "growth" in kind or "percent" in kind
@@ -166,6 +173,15 @@ def _change(text: str) -> tuple[Window, str] | None:
     rest = re.sub(r"^(?:the )", "", rest)
     measured = _MEASURED.match(rest) or _MEASURED.search(before)
     return Change(percent), _by(_joined(before, "" if measured else "sum of ", rest), unit.lower())
+
+
+def _compared(text: str) -> tuple[Window, str] | None:
+    """Sales per month compared with the month before."""
+    match = _COMPARED.search(text)
+    plain = text[: match.start()] if match is not None else ""
+    if match is None or not _SAYS_UNIT.search(plain):
+        return None
+    return Change("growth" in (match["kind"] or "").lower()), plain
 
 
 def _percentile(text: str) -> tuple[Window, str] | None:

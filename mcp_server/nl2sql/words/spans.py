@@ -15,27 +15,47 @@ MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in MONTHS)
 DAYS = [name.lower() for name in calendar.day_name]
 PREPOSITION = r"(?:\b(?:in|during|over|within|for|from|on|of) )?\b"
 MONTHS_OF = {"month": 1, "quarter": 3, "half": 6, "year": 12}
-TENS = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
+TENS = (
+    "twenties",
+    "thirties",
+    "forties",
+    "fifties",
+    "sixties",
+    "seventies",
+    "eighties",
+    "nineties",
+)
 CENTURY_OF_YEARS = 2000
 _HALVES = {"first": 0, "1st": 0, "h1": 0, "second": 1, "2nd": 1, "last": 1, "h2": 1}
 
+_STRETCH = (
+    rf"(?:\d{{4}}|(?:this|last|the previous|the last) (?:week|month|quarter|year)|today|yesterday"
+    rf"|(?:{MONTH}) \d{{4}}|q[1-4](?: of)? \d{{4}})"
+)
+_HOW_COMPARED = re.compile(
+    rf"^how (?:did|do|does) (?P<what>.+?) (?P<one>(?:in )?{_STRETCH}) compare (?:to|with|against) "
+    rf"(?:that of )?(?P<other>(?:in )?{_STRETCH})$",
+    re.IGNORECASE,
+)
+_EITHER = re.compile(
+    rf"^(?P<what>.+?) (?P<preposition>(?:in|during|for) )?(?P<one>{_STRETCH}),? "
+    r"(?:versus|vs\.?|against|compared (?:to|with)) "
+    rf"(?:(?:in|during|for|that of) )?(?P<other>{_STRETCH})$",
+    re.IGNORECASE,
+)
 _DECADE = re.compile(
     rf"{PREPOSITION}(?:(?:the )?(?P<century>1[4-9]|20)(?P<ten>\d)0'?s"
     rf"|the (?:'?(?P<tens>\d)0'?s|(?P<named>{'|'.join(TENS)})))\b",
     re.IGNORECASE,
 )
-_CENTURY = re.compile(
-    rf"{PREPOSITION}the (?P<n>1[4-9]|20|21)(?:th|st)[ -]century\b", re.IGNORECASE
-)
+_CENTURY = re.compile(rf"{PREPOSITION}the (?P<n>1[4-9]|20|21)(?:th|st)[ -]century\b", re.IGNORECASE)
 _MONTHS_APART = re.compile(
     rf"\b(?:between|from) (?P<m1>{MONTH})(?: (?P<y1>\d{{4}}))? (?:and|to|until|till|through)"
     rf" (?P<m2>{MONTH}) (?:of )?(?P<y2>\d{{4}})\b",
     re.IGNORECASE,
 )
 _BOUND = r"\b(?P<bound>before|after|since|until|till|up to|by the end of|prior to|later than) "
-_MONTH_BOUND = re.compile(
-    rf"{_BOUND}(?P<m>{MONTH})(?: of)? (?P<y>\d{{4}})\b(?!-)", re.IGNORECASE
-)
+_MONTH_BOUND = re.compile(rf"{_BOUND}(?P<m>{MONTH})(?: of)? (?P<y>\d{{4}})\b(?!-)", re.IGNORECASE)
 _PERIOD_BOUND = re.compile(
     rf"{_BOUND}(?P<which>this|last|the (?:beginning|start) of (?:this|the)) "
     r"(?P<unit>week|month|quarter|year)\b",
@@ -61,6 +81,22 @@ _NEXT = re.compile(
     rf"{PREPOSITION}(?:(?P<unit>next (?:week|month|quarter|year))|(?P<day>tomorrow))\b",
     re.IGNORECASE,
 )
+
+
+def with_both(question: str) -> str:
+    """`Orders in 2022 versus 2021` with its subject on both sides, *orders in 2022 versus orders in
+    2021*; and `how did sales this month compare to last month` in that form.
+    """
+    text = question.rstrip(" ?.")
+    asked = _HOW_COMPARED.match(text)
+    if asked is not None:
+        what = asked["what"].removeprefix("the ")
+        return f"{what} {asked['one']} versus {what} {asked['other']}"
+    match = _EITHER.match(text)
+    if match is None:
+        return question
+    preposition = match["preposition"] or ""
+    return f"{match['what']} {preposition}{match['one']} versus {match['what']} {preposition}{match['other']}"
 
 
 def with_years(question: str, today: datetime.date) -> str:
@@ -132,7 +168,9 @@ def _rules(
         return between(first, last_of(first, 6))
 
     def last_quarter(match: re.Match[str]) -> str:
-        return between(datetime.date(int(match["y"]), 10, 1), datetime.date(int(match["y"]), 12, 31))
+        return between(
+            datetime.date(int(match["y"]), 10, 1), datetime.date(int(match["y"]), 12, 31)
+        )
 
     def following(match: re.Match[str]) -> str:
         if match["day"]:
