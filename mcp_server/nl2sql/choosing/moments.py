@@ -10,8 +10,10 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import FIRST_OF_EACH
 from mcp_server.nl2sql.choosing.naming import computed_names
+from mcp_server.nl2sql.words.tokens import identifier_words
 
-PARTS = ("weekday", "hour", "month of year", "duration")
+PARTS = ("weekday", "hour", "month of year")
+MEASURES = re.compile(r"\b(duration|age)s?\b")
 _BESIDE = re.compile(r"\bversus\b|\bvs\b", re.IGNORECASE)
 _WHICH_HAS_MOST = re.compile(r"^which (?:\w+ )?\w+ has the (?:most|fewest|least) ", re.IGNORECASE)
 
@@ -23,6 +25,9 @@ def has_moments(tree: exp.Expr, text: str, question: str) -> bool:
     """
     low, asked = text.lower(), question.lower()
     names = computed_names(tree)
+    columns = {word for c in tree.find_all(exp.Column) for word in identifier_words(c.name)}
+    if any(word not in {*names, *columns} for word in MEASURES.findall(low)):
+        return False
     if any(part in low and part not in asked and part.split()[0] not in names for part in PARTS):
         return False
     if FIRST_OF_EACH.search(low):

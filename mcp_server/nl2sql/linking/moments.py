@@ -29,6 +29,7 @@ HOURS = {
     "before noon": "below 12", "before midday": "below 12", "after noon": "at least 12",
     "after midday": "at least 12",
 }  # fmt: skip
+UNITS_SHORT = {"day of the week": "weekday", "hour of the day": "hour"}
 AT_LEAST, BELOW = ("after", "since", "from", "at or after"), ("before", "until", "till", "by")
 OPERATORS = {
     "longer than": "more than", "shorter than": "less than", "over": "more than",
@@ -99,15 +100,31 @@ _HOW_MANY = re.compile(
 )
 _MEASURED = re.compile(
     rf"\b(?:(?:length of stay|length of time|duration|length|time taken|time spent))"
-    rf"(?P<of>(?: (?:of|by|for) [^,?.]+?)?) in (?P<unit>{_UNIT})s\b",
+    rf"(?P<of>(?:,? (?:of|by|for|per) [^,?.]+?)?),? in (?P<unit>{_UNIT})s\b",
+    re.IGNORECASE,
+)
+_TIME_OF_ROWS = re.compile(r"\b(?P<rows>[a-z]+) (?:time|duration)\b", re.IGNORECASE)
+_TOOK_LONGEST = re.compile(
+    rf"\b(?:(?:that|which|who) )?(?:{_VERB}|was open|were open) (?:for )?the (?P<how>longest|shortest)"
+    r"(?: time)?\b",
+    re.IGNORECASE,
+)
+_WITHIN = re.compile(
+    rf"\b(?:(?:that|which|who) )?(?:(?:{_AUXILIARY}) )?(?P<done>[a-z]+) within (?P<n>{_COUNT})"
+    rf" (?P<unit>{_UNIT})s? of (?:being )?(?P<begun>[a-z]+)\b",
+    re.IGNORECASE,
+)
+_PER_PART = re.compile(
+    r"\b(?P<verb>[a-z]+) (?P<per>per|by|for each|each) (?P<part>weekday|day of the week"
+    r"|hour of the day|hour)\b",
     re.IGNORECASE,
 )
 _LENGTH_OF_STAY = re.compile(r"\blength of (?:the |their )?(?:stay|time)\b", re.IGNORECASE)
 _LASTING = re.compile(
     rf"(?:\b(?:that|which|who) )?(?:\b(?:have|has|had|were|was|are) )?"
-    rf"(?:\b(?P<verb>{_VERB}) (?:for )?(?:open )?|\b(?:with a |of )?(?P<bare>))"
+    rf"(?:\b(?P<verb>{_VERB}|open) (?:for )?(?:open )?|\b(?:with a |of )?(?P<bare>))"
     rf"\b(?P<bound>{_BOUND}) (?P<n>{_COUNT}) (?P<unit>{_UNIT})s?"
-    r"(?P<long> long| in length| in duration)?\b(?! (?:ago|old|of age))",
+    r"(?P<long> long| in length| in duration)?(?: to (?P<done>[a-z]+))?\b(?! (?:ago|old|of age))",
     re.IGNORECASE,
 )
 _LONGEST = re.compile(
@@ -127,6 +144,11 @@ _DONE = re.compile(
 _OLD_AT_DEATH = re.compile(
     r"\bhow old (?:was|were) (?P<rows>.+?) when (?:they|he|she|it) died\b", re.IGNORECASE
 )
+_FIRST_DONE = re.compile(
+    r"\b(?P<which>first|last|latest|earliest|newest|oldest|most recent) (?P<rows>[\w-]+) "
+    r"(?P<verb>[a-z]+ed)\b",
+    re.IGNORECASE,
+)
 _DAYS_BETWEEN = re.compile(
     rf"\b(?P<mean>average|mean|median|maximum|minimum|longest|shortest) number of (?P<unit>{_UNIT})s "
     r"(?=between|from)",
@@ -145,6 +167,20 @@ def with_moments(question: str, profile: Profile) -> str:
     hows = {column.made.how for column in profile.derived if column.made is not None}
     happens = [c for c in profile.columns if c.kind is Kind.DATE or c.base == "time"]
     verbs = {stem(column.words[0]) for column in happens if column.words}
+    text = _FIRST_DONE.sub(
+        lambda m: (
+            f"{m['which']} {m['verb']} {m['rows']}" if stem(m["verb"].lower()) in verbs else m[0]
+        ),
+        text,
+    )
+    text = _PER_PART.sub(
+        lambda m: (
+            f"{m['per']} {m['verb']} {UNITS_SHORT.get(m['part'].lower(), m['part'])}"
+            if stem(m["verb"].lower()) in verbs
+            else m[0]
+        ),
+        text,
+    )
     if "weekday" in hows:
         text = _by_days(text, profile, verbs)
     if "hour" in hows:
@@ -228,7 +264,7 @@ def _by_days(text: str, profile: Profile, verbs: set[str]) -> str:
 
 def _with_most(unit: str, most: str, rows: str, verbs: set[str]) -> str:
     """`Which ordered month has the most consignments`, of the most that were ordered."""
-    unit = {"day of the week": "weekday", "hour of the day": "hour"}.get(unit.lower(), unit)
+    unit = UNITS_SHORT.get(unit.lower(), unit)
     *first, last = rows.split()
     if first and stem(last.lower()) in verbs:
         return f"which {last} {unit} has the {most} {' '.join(first)}"
@@ -279,6 +315,10 @@ def _held(profile: Profile, *words: str) -> bool:
 
 def _lasting(text: str, durations: Sequence[Column]) -> str:
     units = {column.made.unit for column in durations if column.made is not None}
+    made = [column.made.of for column in durations if column.made is not None]
+    pairs = {(stem(start.words[0]), stem(end.words[0])) for start, end in made}
+    ends = {end for _, end in pairs}
+    tables = {stem(column.table.words[-1]) for column in durations}
 
     def how_long(match: re.Match[str]) -> str:
         unit = match["unit"]
@@ -310,10 +350,24 @@ def _lasting(text: str, durations: Sequence[Column]) -> str:
             unit, number = "day", 7 * number
         if unit not in units:
             return match[0]
-        return f" with duration {unit}s {OPERATORS.get(bound, bound)} {number:g}"
+        until = match["done"] or ""
+        if until and stem(until.lower()) not in ends:
+            return match[0]
+        named = f"{until} duration".strip()
+        return f" with {named} {unit}s {OPERATORS.get(bound, bound)} {number:g}"
+
+    def within(match: re.Match[str]) -> str:
+        number, unit = _number(match["n"].lower()), match["unit"].lower()
+        pair = stem(match["begun"].lower()), stem(match["done"].lower())
+        if pair not in pairs or number is None or unit not in units:
+            return match[0]
+        return f"with {match['done']} duration {unit}s at most {number:g}"
+
+    def of_rows(match: re.Match[str]) -> str:
+        own = stem(match["rows"].lower()) in tables
+        return "duration" if own else match[0]
 
     def longest(match: re.Match[str]) -> str:
-        tables = {stem(column.table.words[-1]) for column in durations}
         if not tables & {stem(token.lemma) for token in tokenize(match["rows"])}:
             return match[0]
         end = "highest" if match["how"].lower() == "longest" else "lowest"
@@ -322,8 +376,13 @@ def _lasting(text: str, durations: Sequence[Column]) -> str:
     if "year" in units:
         text = _OLD_AT_DEATH.sub(lambda m: f"duration years of {m['rows']}", text)
     text = _HOW_MANY.sub(how_many, _HOW_LONG.sub(how_long, text))
+    text = _TIME_OF_ROWS.sub(of_rows, text)
     text = _LENGTH_OF_STAY.sub("duration", _MEASURED.sub(measured, text))
-    text = _LONGEST.sub(longest, _LASTING.sub(lasting, text))
+    text = _LONGEST.sub(longest, _LASTING.sub(lasting, _WITHIN.sub(within, text)))
+    text = _TOOK_LONGEST.sub(
+        lambda m: f"with the {'highest' if m['how'].lower() == 'longest' else 'lowest'} duration",
+        text,
+    )
     return " ".join(text.split())
 
 

@@ -58,8 +58,11 @@ def duration(start: Column, end: Column, unit: str = "") -> Column:
     column = _column(start.table, made, "duration", Kind.NUMBER if unit or whole else Kind.OTHER)
     column.words = ("duration", unit) if unit else ("duration",)
     named = *start.table.words[-1:], "time"  # `time` alone is of all dates
+    until = *end.words[:1], "duration"  # of those that begin together: days to ship
     column.aliases = (
-        tuple((noun, unit) for noun in LASTING) if unit else (("length",), ("stay",), named)
+        (*((noun, unit) for noun in LASTING), (*until, unit))
+        if unit
+        else (("length",), ("stay",), named, until)
     )
     return column
 

@@ -17,6 +17,7 @@ _COUNT = r"\d+|" + "|".join(word for word, number in NUMBER_WORDS.items() if 1 <
 _SAYS_UNIT = re.compile(
     rf"\b(?:by|per|each|every|for each|for every|over) (?:the )?(?:{_UNIT})s?\b", re.IGNORECASE
 )
+_PERIODICAL = re.compile(r"\b(?:monthly|yearly|annual|quarterly|weekly|daily)\b", re.IGNORECASE)
 _MEASURED = re.compile(
     r"\b(?:total|sum|average|mean|number|count|how many|maximum|minimum|median)\b", re.IGNORECASE
 )
@@ -179,7 +180,7 @@ def _compared(text: str) -> tuple[Window, str] | None:
     """Sales per month compared with the month before."""
     match = _COMPARED.search(text)
     plain = text[: match.start()] if match is not None else ""
-    if match is None or not _SAYS_UNIT.search(plain):
+    if match is None or not (_SAYS_UNIT.search(plain) or _PERIODICAL.search(plain)):
         return None
     return Change("growth" in (match["kind"] or "").lower()), plain
 

@@ -5,19 +5,21 @@ import re
 from functools import partial
 
 from mcp_server.nl2sql.words.spans import (
+    COUNTS,
     MONTH,
     MONTHS_OF,
     PREPOSITION,
     before,
     begun,
     between,
+    counted,
     last_of,
     number_of,
     or_as_it_is,
     with_spans,
 )
-from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
+_NUMBERS = rf"(?P<n>{COUNTS})"
 _WRITTEN_DATE = re.compile(
     rf"\b(?:(?P<m1>{MONTH})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?,?"
     rf"|(?:the )?(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m2>{MONTH})\.?,?) (?P<y>\d{{4}})\b",
@@ -28,7 +30,7 @@ _WRITTEN_MONTH = re.compile(
 )
 _UNTIL_NOW = re.compile(
     rf"{PREPOSITION}(?P<the>the )?(?:last|past) "
-    rf"(?:(?P<n>\d+|{'|'.join(NUMBER_WORDS)}) (?P<units>day|week|month|year)s"
+    rf"(?:{_NUMBERS} (?P<units>day|week|month|year)s"
     r"|(?P<unit>day|week|month|year))\b",
     re.IGNORECASE,
 )
@@ -43,7 +45,6 @@ _QUARTER = re.compile(
     re.IGNORECASE,
 )
 _NTH = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
-_NUMBERS = rf"(?P<n>\d+|{'|'.join(NUMBER_WORDS)})"
 _AGO = re.compile(
     rf"\b(?:from )?(?P<how>more than|over|at least|less than|within|under|since) {_NUMBERS} "
     r"(?P<unit>day|week|month|year)s? ago\b",
@@ -87,7 +88,7 @@ def with_dates(question: str, today: datetime.date) -> str:
     def until_now(match: re.Match[str]) -> str:
         if match["unit"] and not match["the"]:
             return match[0]  # `last month` is one of the calendar
-        number = _counted(match["n"] or "1")
+        number = counted(match["n"] or "1")
         return f"since {before(today, number, (match['units'] or match['unit']).lower())}"
 
     def period(match: re.Match[str]) -> str:
@@ -108,23 +109,23 @@ def with_dates(question: str, today: datetime.date) -> str:
 
     def ago(match: re.Match[str]) -> str:
         longer = match["how"].lower() in ("more than", "over", "at least")
-        day = before(today, _counted(match["n"]), match["unit"].lower())
+        day = before(today, counted(match["n"]), match["unit"].lower())
         return f"{'before' if longer else 'since'} {day}"
 
     def then(match: re.Match[str]) -> str:
         unit = match["unit"].lower()
-        day = before(today, _counted(match["n"]), unit)
+        day = before(today, counted(match["n"]), unit)
         if unit == "day":
             return f"on {day}"
         first = begun(day, unit)
         return between(first, last_of(first, MONTHS_OF[unit]))
 
     def old(match: re.Match[str]) -> str:
-        day = before(today, _counted(match["n"]), match["unit"].lower())
+        day = before(today, counted(match["n"]), match["unit"].lower())
         return f"{'before' if match['how'].lower() == 'older' else 'since'} {day}"
 
     def from_now(match: re.Match[str]) -> str:
-        return between(today, before(today, -_counted(match["n"]), match["unit"].lower()))
+        return between(today, before(today, -counted(match["n"]), match["unit"].lower()))
 
     def so_far(match: re.Match[str]) -> str:
         unit = (match["unit"] or match["other"] or match["third"]).lower()
@@ -150,9 +151,3 @@ def with_dates(question: str, today: datetime.date) -> str:
     ):
         text = pattern.sub(partial(or_as_it_is, written), text)
     return text
-
-
-def _counted(said: str) -> int:
-    """How many, as a number or a word."""
-    low = said.lower()
-    return NUMBER_WORDS[low] if low in NUMBER_WORDS else int(low)

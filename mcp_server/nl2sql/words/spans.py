@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
+
 MONTHS = [name.lower() for name in calendar.month_name[1:]]
 MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in MONTHS)
 DAYS = [name.lower() for name in calendar.day_name]
 PREPOSITION = r"(?:\b(?:in|during|over|within|for|from|on|of) )?\b"
+COUNTS = rf"\d+|{'|'.join(NUMBER_WORDS)}"
 MONTHS_OF = {"month": 1, "quarter": 3, "half": 6, "year": 12}
 TENS = (
     "twenties",
@@ -50,8 +53,8 @@ _DECADE = re.compile(
 )
 _CENTURY = re.compile(rf"{PREPOSITION}the (?P<n>1[4-9]|20|21)(?:th|st)[ -]century\b", re.IGNORECASE)
 _MONTHS_APART = re.compile(
-    rf"\b(?:between|from) (?P<m1>{MONTH})(?: (?P<y1>\d{{4}}))? (?:and|to|until|till|through)"
-    rf" (?P<m2>{MONTH}) (?:of )?(?P<y2>\d{{4}})\b",
+    rf"\b(?:between|from) (?:the (?:start|beginning) of )?(?P<m1>{MONTH})(?: (?P<y1>\d{{4}}))?"
+    rf" (?:and|to|until|till|through) (?:the end of )?(?P<m2>{MONTH}) (?:of )?(?P<y2>\d{{4}})\b",
     re.IGNORECASE,
 )
 _BOUND = r"\b(?P<bound>before|after|since|until|till|up to|by the end of|prior to|later than) "
@@ -76,6 +79,10 @@ _HALF = re.compile(
 )
 _LAST_QUARTER = re.compile(
     rf"{PREPOSITION}(?:the )?(?:last|final) quarter of (?P<y>\d{{4}})\b", re.IGNORECASE
+)
+_AGO_APART = re.compile(
+    rf"\bbetween (?P<n>{COUNTS}) and (?P<m>{COUNTS}) (?P<unit>day|week|month|year)s ago\b",
+    re.IGNORECASE,
 )
 _NEXT = re.compile(
     rf"{PREPOSITION}(?:(?P<unit>next (?:week|month|quarter|year))|(?P<day>tomorrow))\b",
@@ -172,6 +179,11 @@ def _rules(
             datetime.date(int(match["y"]), 10, 1), datetime.date(int(match["y"]), 12, 31)
         )
 
+    def ago_apart(match: re.Match[str]) -> str:
+        near, far = sorted((counted(match["n"]), counted(match["m"])))
+        unit = match["unit"].lower()
+        return between(before(today, far, unit), before(today, near, unit))
+
     def following(match: re.Match[str]) -> str:
         if match["day"]:
             return f"on {before(today, -1)}"
@@ -188,6 +200,7 @@ def _rules(
             (_WEEK_OF, week_of),
             (_HALF, half),
             (_LAST_QUARTER, last_quarter),
+            (_AGO_APART, ago_apart),
             (_NEXT, following),
         )
     )
@@ -212,6 +225,12 @@ def or_as_it_is(written: Callable[[re.Match[str]], str], match: re.Match[str]) -
         return written(match)
     except (ValueError, OverflowError):
         return match[0]
+
+
+def counted(said: str) -> int:
+    """How many, as a number or a word."""
+    low = said.lower()
+    return NUMBER_WORDS[low] if low in NUMBER_WORDS else int(low)
 
 
 def number_of(month: str) -> int:

@@ -18,7 +18,7 @@ SELECT i,
        THEN (ordered + 2 + (i * 7) % 12 + i % 5)::timestamp + make_interval(mins => (7 * 60 + (i * 97) % 780)) END,
   (20 + (i * 379) % 9000) / 10.0,
   (900 + (i * 6131) % 88000) / 100.0
-FROM (SELECT i, current_date - ((i * 53) % 910) AS ordered FROM generate_series(1, 700) i) o;
+FROM (SELECT i, current_date - ((i * 53) % 907) AS ordered FROM generate_series(1, 900) i) o;
 INSERT INTO trips
 SELECT i, 1 + (i * 5) % 24, departed,
   CASE WHEN i % 29 <> 0 THEN departed + make_interval(mins => 35 + (i * 113) % 700) END,

@@ -6,8 +6,8 @@ SELECT i,
   (ARRAY['Amsel','Bluhm','Conti','Dietz','Egger','Frost','Gruen'])[1 + (i * 3) % 7],
   current_date - (6700 + (i * 1571) % 17000),
   (ARRAY['basic','plus','student'])[1 + (i * 2) % 3],
-  (current_date - 3 - (i * 67) % 1300)::timestamptz + make_interval(mins => 480 + (i * 43) % 700),
-  CASE WHEN i % 4 = 0 THEN (current_date - 3 - (i * 67) % 1300)::timestamptz + make_interval(mins => 600) + make_interval(days => ((i * 67) % 1300) / 2 + 1) END
+  (current_date - (i * 67 - 67) % 1300)::timestamptz + make_interval(mins => (i * 43) % 700),
+  CASE WHEN i % 4 = 0 THEN (current_date - (i * 67 - 67) % 1300)::timestamptz + make_interval(mins => 700) + make_interval(days => ((i * 67 - 67) % 1300) / 2 + 1) END
 FROM generate_series(1, 70) i;
 INSERT INTO classes VALUES
   (1, 'Sunrise yoga', 1, '06:30', 60), (2, 'Spinning', 2, '18:00', 45), (3, 'Boxing', 4, '19:30', 75),
