@@ -291,7 +291,7 @@ class Translator:
             reason = why if problem else nothing_made(question, linker, graph)
             return Translation(None, 0.0, reason=reason, links=links)
         valid = judge(question, tried)
-        if isinstance(window, RunningTotal | MovingAverage | Change):
+        if isinstance(window, RunningTotal | MovingAverage | Change) or valid[0].settled:
             _settle(valid)
         return _answer(valid, links)
 
@@ -338,7 +338,7 @@ def _of_relations(loan: Loan, known: Profile, told: Related | None) -> Translati
 
 
 def _settle(valid: list[Made]) -> None:
-    """What a window says of the form of a query: a measure, and what it goes along.
+    """What a window says of the form of a query, a measure and what it goes along, or a time.
 
     Readings without them are out by then, and the odds of what is left are twice as good.
     """

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
 from mcp_server.nl2sql.choosing.naming import naming_signs
+from mcp_server.nl2sql.choosing.moments import has_moments
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.spelling import named
 from mcp_server.nl2sql.choosing.variants import variants
@@ -21,11 +22,13 @@ from mcp_server.nl2sql.grammar.compound.rates import as_share
 from mcp_server.nl2sql.grammar.compound.spelled import Spelled
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
+from mcp_server.nl2sql.linking.moments import with_moments
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.semantics.queries import as_it_sounds, filtered
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.dates import with_dates
+from mcp_server.nl2sql.words.spans import with_both, with_years
 from mcp_server.nl2sql.words.tokens import Token, tokenize
 
 READS = 8
@@ -45,7 +48,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """A candidate. unused: words of the question that its reading left over.
+    """A candidate. unused: words of the question that its reading left over. settled: whether
+    others are out already, since they have not the form that the question asks for.
 
     score orders the candidates of one question; confidence, 0..1, compares between questions.
     """
@@ -56,6 +60,7 @@ class Made:
     signs: dict[str, float] = field(default_factory=dict)
     score: float = 0.0
     confidence: float = 0.0
+    settled: bool = False
 
 
 @dataclass(slots=True)
@@ -77,7 +82,12 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
 
     today: what `last month` is counted from.
     """
-    text = with_dates(text, today) if linker.has_dates else text
+    plain = text
+    if linker.has_years:
+        text = with_years(with_both(text), today)
+    if linker.has_dates:
+        text = with_dates(text, today)
+    text = with_moments(text, linker.profile)
     text = as_share(text, linker)
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
@@ -114,7 +124,11 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
                 "only reading": float(len(reads) == 1),
             }
             one.score = score(one.signs)
-    found = _of_the_asked(_grouped(list(made.values())), tokens, linker)
+    found = list(made.values())
+    fits = [one for one in found if has_moments(one.tree, text, plain)]
+    for one in fits:
+        one.settled = len(fits) < len(found)
+    found = _of_the_asked(_grouped(fits or found), tokens, linker)
     return sorted(found, key=lambda one: -one.score)
 
 

@@ -55,6 +55,14 @@ _MORE = re.compile(
 )
 _SHARE = re.compile(r"\b(percentage|percent|proportion|fraction)\b")
 _DIFFERENCE = re.compile(r"\b(difference|ratio|quotient|percentage|percent|proportion)\b")
+_LASTING = re.compile(
+    r"\b(duration|age|old|(?:seconds|minutes|hours|days|weeks|years|time) (?:between|from))\b"
+)
+"""What is a difference of dates, and not called one."""
+FIRST_OF_EACH = re.compile(
+    r"\b(?:first|last|latest|earliest|newest|oldest|most recent)\b(?: [\w-]+){1,3} "
+    r"(?:of|for|by|in|per) (?:each|every)\b"
+)
 _ORDER = re.compile(
     r"\b(sort\w*|order|ordered|rank\w*|ascending|descending|alphabetical\w*|increasing|decreasing)\b"
 )
@@ -111,7 +119,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found["groups asked of a measure, no group"] = float(by_groups and measured and not grouping)
     found["groups asked of a first"] = float(by_groups and ranked)
     found["groups asked of a first, no group"] = float(
-        by_groups and limit is not None and not grouping
+        by_groups and (limit is not None or bool(FIRST_OF_EACH.search(low))) and not grouping
     )
     cue("count", COUNT, counting or "Sum" in aggregates)
     cue(
@@ -121,7 +129,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("sum", _SUM, "Sum" in aggregates)
     cue("compare", _MORE, compared)
     cue("percentage", _SHARE, tree.find(exp.Filter) is not None)
-    cue("difference", _DIFFERENCE, computed, low)
+    cue("difference", _DIFFERENCE, computed and not _LASTING.search(low), low)
     keys = keys_of(outer)
     in_order = order is not None and {e.this.sql() for e in order.expressions} <= keys
     cue("order", _ORDER, order is not None and limit is None and not in_order)

@@ -7,6 +7,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import asks_for_groups, keys_of
 from mcp_server.nl2sql.database.guard.functions import words
+from mcp_server.nl2sql.schema.derived import LASTING, UNITS
 from mcp_server.nl2sql.schema.display import name_of, parts_of_name
 from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.words.lexicon import (
@@ -46,6 +47,12 @@ STRUCTURE = words(
     """
 )
 """Words that a query answers by its form, not by a name."""
+
+PARTS_OF_DATES = {
+    "isodow": ("weekday", "week", "day"), "hour": ("hour", "day"), "month": ("month", "year"),
+    "decade": ("decade",), "epoch": (*LASTING, *UNITS), "year": ("age", "year"),
+}  # fmt: skip
+"""What questions call a part of a date that a query takes."""
 
 _LINKING = frozenset(["the", "a", "an", "of", "be", "call", "named", "called", "name", "in"])
 
@@ -124,6 +131,14 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     keys = keys_of(outer)
     measured = {e.unalias().sql() for e in outer.expressions} & keys
     asked = asks_for_groups(said) and aggregated
+    if (
+        asks_for_groups(said)
+        and any(computed_names(e) for e in outer.expressions)
+        and not aggregated
+    ):
+        # how long each took: what took so long stands beside it
+        asked, measured = True, {e.sql() for e in outer.expressions if isinstance(e, exp.Column)}
+        found["id shown, unasked"] = 0.0
     beside = shown_in_all - len(measured) if asked else shown_in_all
     found["more shown than listed"] = float(beside > listed)
     found["more shown than listed, groups"] = float(beside <= listed < shown_in_all)
@@ -136,9 +151,21 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     found["groups finer than shown, no names"] = float(finer and not called)
     found["groups as shown, names"] = float(bool(measured) and not finer and called)
     found |= _value_signs(tokens, tree, profile)
-    lost = heard.lost([*tables, *(c.name for c in tree.find_all(exp.Column)), *literals])
+    columns = (column.name for column in tree.find_all(exp.Column))
+    lost = heard.lost([*tables, *columns, *literals, *computed_names(tree)])
     found["words lost"] = float(min(4, len(lost)))
     found["some words lost"] = float(bool(lost))
+    return found
+
+
+def computed_names(tree: exp.Expr) -> list[str]:
+    """What parts of dates, and the time between two, are called: no column has the name."""
+    found: list[str] = []
+    for part in tree.find_all(exp.Extract):
+        found += PARTS_OF_DATES.get(part.name.lower(), ())
+    for passed in tree.find_all(exp.Sub):
+        if isinstance(passed.this, exp.Column | exp.Cast):
+            found += (*LASTING, *UNITS)
     return found
 
 

@@ -7,6 +7,7 @@ from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.words.lexicon import BIRTH
 from mcp_server.nl2sql.words.tokens import Token, lemma, stem
 from mcp_server.nl2sql.words.ways import way_of
 
@@ -135,6 +136,10 @@ class Topic:
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
         near = self.tables(local)
+        if "date" in hints and "age" not in hints:
+            heard = [day for table in near[:1] for day in self._heard_days(table)]
+            if heard:
+                return heard[0]
         only = only_measure(near[0]) if near and SIZES & set(hints) else None
         beside = [
             t
@@ -156,7 +161,8 @@ class Topic:
         """The column that a bare year or date is compared with."""
         columns = [column for table in self.tables(local) for column in table.columns]
         if isinstance(value, str):
-            return next((c for c in columns if c.kind is Kind.DATE), None)
+            days = [column for column in columns if column.kind is Kind.DATE]
+            return next(iter(self._of_what_happens(days)), None)
         if isinstance(value, int) and YEARS[0] <= value <= YEARS[1]:
             years = [c for c in columns if c.year_like or (c.counts and "year" in c.words)]
             years += [c for c in columns if c.kind is Kind.DATE]
@@ -168,10 +174,23 @@ class Topic:
     def day(self, local: Table | None) -> Column | None:
         """The column of dates that a period is of."""
         found = [c for t in self.tables(local) for c in t.columns if c.kind is Kind.DATE]
+        found = self._of_what_happens(found)
         said = {stem(token.text) for token in self.tokens}
         heard = [c for c in found if said & {stem(word) for word in c.words[:1]}]
         found = heard or found
         return found[int(self.choices.between(len(found) > 1))] if found else None
+
+    def _heard_days(self, table: Table) -> list[Column]:
+        """The dates of a table by what happened then: acquired, opened."""
+        said = {stem(token.lemma) for token in self.tokens}
+        days = [column for column in table.columns if column.kind is Kind.DATE and column.words]
+        return [column for column in days if stem(column.words[0]) in said - {stem("date")}]
+
+    def _of_what_happens(self, dates: list[Column]) -> list[Column]:
+        """Without days of birth, where a question speaks of no birth and other days are there."""
+        born = bool(BIRTH & {token.lemma for token in self.tokens})
+        others = [column for column in dates if not BIRTH & set(column.words)]
+        return dates if born or not others else others
 
     def fitting(self, value: object, local: Table | None) -> Column | None:
         """The only column of numbers whose range holds a number that is said without a name."""

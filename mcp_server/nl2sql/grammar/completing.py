@@ -111,6 +111,10 @@ def _ungroup(draft: Draft, query: Query) -> None:
         known = {output.column for output in query.select}
         groups = [c for c in query.group if not (query.select and c.primary)]
         query.select[:0] = [Output(column) for column in groups if column not in known]
+        if query.select and all(o.column and o.column.made for o in query.select):
+            # how long each trip took says little without the trip
+            things = [*query.group_tables, *(c.table for c in query.group if c.primary)]
+            query.select[:0] = [Output(c) for table in dict.fromkeys(things) for c in shown(table)]
         if query.group_tables and not query.select:
             query.subject = query.group_tables[-1]
     query.group, query.group_tables = [], []

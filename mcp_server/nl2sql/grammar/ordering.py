@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Common,
@@ -68,6 +69,9 @@ def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> No
             draft.lost.append(node.at)
         return
     query, subject = draft.query, draft.around.subject
+    truth = truth_values(order.column) if order.column and order.aggregate == "count" else None
+    if order.column is not None and truth is not None:  # the most late shipments
+        draft.add(Compare(order.column, "=", truth[0]))
     target = draft.focus
     before = nodes[number - 1] if number else None
     if isinstance(before, Entity) and before.at in draft.entities:

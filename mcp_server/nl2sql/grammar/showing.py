@@ -55,7 +55,7 @@ def add_show(draft: Draft, node: Show, owner: Table | None) -> None:
     if column is None:
         draft.lost.append(node.at)
         return
-    numbered = column.primary or column.foreign
+    numbered = column.primary or column.foreign or column.tells_when
     if node.aggregate in ("sum", "avg") and (numbered or not column.counts):
         ref = draft.symbols[node.at].ref
         only = only_measure(ref.tables[0][0]) if ref is not None and ref.tables else None

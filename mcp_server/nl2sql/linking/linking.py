@@ -14,6 +14,7 @@ from mcp_server.nl2sql.words.lexicon import (
     NOUNS_IN_STOP,
     SEXES,
     STOP,
+    SUPERLATIVES,
 )
 from mcp_server.nl2sql.words.places import KNOWN_AS
 from mcp_server.nl2sql.words.tokens import (
@@ -112,6 +113,7 @@ class Linker:
         self._by_beginning: dict[str, list[tuple[str, list[tuple[Column, str]]]]] | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
         self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
+        self.has_years = self.has_dates or any(column.year_like for column in profile.columns)
         self._similar: dict[str, list[tuple[Column, str]]] = {}
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
@@ -125,7 +127,11 @@ class Linker:
         """The columns that words may mean, with scores."""
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
-            computed = ((c, self._column_score(words, c)) for c in self.profile.derived)
+            computed = (
+                (c, self._column_score(words, c))
+                for c in self.profile.derived
+                if not (c.kind is Kind.BOOLEAN and words[0] in SUPERLATIVES)  # `latest` is not late
+            )
             found += [
                 (c, score if c.measured else DERIVED * score)
                 for c, score in computed

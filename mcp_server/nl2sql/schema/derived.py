@@ -16,8 +16,9 @@ LASTING = ("duration", "time", "length", "stay")
 BEGINS = {
     "start": "end finish stop", "begin": "end finish", "open": "close resolve", "from": "to until",
     "arrive": "depart leave", "arrival": "departure", "depart": "arrive return",
-    "departure": "arrival return", "hire": "fire terminate leave end", "join": "leave",
+    "departure": "arrival return", "hire": "fire terminate leave end", "join": "leave cancel",
     "admit": "discharge", "admission": "discharge", "create": "complete close resolve finish",
+    "enter": "leave left exit", "birth": "death", "born": "died", "lend": "return", "lent": "return",
     "borrow": "return", "loan": "return", "rent": "return", "rental": "return", "issue": "return",
     "order": "ship deliver", "pickup": "dropoff", "checkin": "checkout", "login": "logout",
     "take": "return", "report": "resolve close fix",
@@ -35,9 +36,19 @@ DONE = frozenset(
 def derived(table: Table) -> list[Column]:
     """What the dates of a table imply."""
     dates = [column for column in table.columns if column.kind is Kind.DATE]
-    ends = {end for start, end in permutations(dates, 2) if _begins_and_ends(start, end)}
-    begun = [column for column in dates if column not in ends]
-    return [*_durations(dates), *_parts(begun), *_late(dates), *_ages(table)]
+    ends = {end for _, end in _pairs(dates)}
+    begun = [c for c in dates if c not in ends and not BIRTH & set(c.words)]
+    years = [column for column in table.columns if column.year_like]
+    clocks = [column for column in table.columns if column.base == "time"]
+    return [
+        *_durations(dates),
+        *_spans_of_years(years),
+        *_parts(begun),
+        *map(_hour, [*(date for date in begun if date.base != "date"), *clocks]),
+        *map(_decade, [*years, *begun]),
+        *_late(dates),
+        *_ages(table),
+    ]
 
 
 def duration(start: Column, end: Column, unit: str = "") -> Column:
@@ -47,19 +58,41 @@ def duration(start: Column, end: Column, unit: str = "") -> Column:
     column = _column(start.table, made, "duration", Kind.NUMBER if unit or whole else Kind.OTHER)
     column.words = ("duration", unit) if unit else ("duration",)
     named = *start.table.words[-1:], "time"  # `time` alone is of all dates
+    until = *end.words[:1], "duration"  # of those that begin together: days to ship
     column.aliases = (
-        tuple((noun, unit) for noun in LASTING) if unit else (("length",), ("stay",), named)
+        (*((noun, unit) for noun in LASTING), (*until, unit))
+        if unit
+        else (("length",), ("stay",), named, until)
     )
     return column
 
 
 def _durations(dates: list[Column]) -> Iterator[Column]:
-    for start, end in permutations(dates, 2):
-        if _begins_and_ends(start, end):
-            timed = "date" not in (start.base, end.base)
-            yield duration(start, end)
-            for unit in UNITS if timed else ("day",):
-                yield duration(start, end, unit)
+    for start, end in _pairs(dates):
+        timed = "date" not in (start.base, end.base)
+        yield duration(start, end)
+        for unit in UNITS if timed else ("day",):
+            yield duration(start, end, unit)
+
+
+def _spans_of_years(years: list[Column]) -> Iterator[Column]:
+    """From the year of a birth to that of a death."""
+    for start, end in _pairs(years):
+        span = duration(start, end, "year")
+        span.made = Made("days", (start, end), "year")
+        yield span
+
+
+def _pairs(columns: list[Column]) -> Iterator[tuple[Column, Column]]:
+    """What begins, and what ends with it: a train departs before it arrives, a guest arrives before
+    departing, and the table says first what comes first.
+    """
+    for start, end in permutations(columns, 2):
+        both = _begins_and_ends(end, start)
+        if _begins_and_ends(start, end) and not (
+            both and columns.index(end) < columns.index(start)
+        ):
+            yield start, end
 
 
 def _begins_and_ends(start: Column, end: Column) -> bool:
@@ -76,12 +109,23 @@ def _parts(dates: list[Column]) -> Iterator[Column]:
         weekday = _column(date.table, Made("weekday", (date,)), "weekday", Kind.NUMBER)
         weekend.aliases = ((*date.words[:1], "weekend"),)  # started on a weekend
         weekday.aliases = (("day", "of", "week"), ("week", "day"), (*date.words[:1], "weekday"))
+        month = _column(date.table, Made("month", (date,)), "month", Kind.NUMBER)
+        month.words = ("month", "of", "year")  # a month alone is one of a certain year
+        month.aliases = ((*date.words[:1], *month.words),)
         yield weekend
         yield weekday
-        if date.base != "date":
-            hour = _column(date.table, Made("hour", (date,)), "hour", Kind.NUMBER)
-            hour.aliases = (("hour", "of", "day"), (*date.words[:1], "hour"))
-            yield hour
+        yield month
+
+
+def _hour(time: Column) -> Column:
+    hour = _column(time.table, Made("hour", (time,)), "hour", Kind.NUMBER)
+    hour.aliases = (("hour", "of", "day"), (*time.words[:1], "hour"))
+    return hour
+
+
+def _decade(when: Column) -> Column:
+    how = "decade" if when.kind is Kind.DATE else "decade of years"
+    return _column(when.table, Made(how, (when,)), "decade", Kind.NUMBER)
 
 
 def _late(dates: list[Column]) -> Iterator[Column]:

@@ -21,6 +21,7 @@ NUMBERED = frozenset(
 """Last words of the names of columns whose numbers only tell things apart."""
 
 
+PARTS_OF_DATES = frozenset({"weekday", "month", "hour", "decade", "decade of years"})
 METRIC = "metric"
 """How a measure of the user's comes of columns: by an aggregate over them, which `unit` has."""
 SCALED = "scaled"
@@ -70,6 +71,8 @@ class Column:
     sorts_as_text: bool = False
     """Text whose numbers are all written alike, so that they sort as text as well."""
     values: dict[str, str] = field(default_factory=dict)
+    dated_text: str = ""
+    """The type that its texts have to be turned into, where all of them are days or times."""
     shapes: frozenset[str] = frozenset()
     """How its texts are written (`shape_of`), where all are in few ways and have digits."""
     words: tuple[str, ...] = ()
@@ -100,6 +103,11 @@ class Column:
         return self.made is not None and self.made.how == METRIC
 
     @property
+    def tells_when(self) -> bool:
+        """Whether it is a part of a date, an hour or a weekday, of which no sum makes sense."""
+        return self.made is not None and self.made.how in PARTS_OF_DATES
+
+    @property
     def counts(self) -> bool:
         """Whether comparisons with numbers make sense."""
         return self.kind is Kind.NUMBER or self.numeric_text
@@ -108,6 +116,8 @@ class Column:
     def adds_up(self) -> bool:
         """Whether a sum makes sense: not of keys, of years and of card numbers."""
         if self.measured:
+            return False
+        if self.tells_when:
             return False
         named = self.primary or self.foreign or self.words[-1:] in NUMBERED
         return self.counts and not named and not self.year_like

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from mcp_server.nl2sql.schema.derived import derived
+from mcp_server.nl2sql.schema.derived import LASTING, derived
 from mcp_server.nl2sql.schema.inference import inferred
 from mcp_server.nl2sql.schema.legends import legend
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
@@ -76,6 +76,7 @@ BASES = {
     "cash": (Kind.NUMBER, "money"), "bool": (Kind.BOOLEAN, "boolean"),
     "date": (Kind.DATE, "date"), "timestamp": (Kind.DATE, "timestamp"),
     "timestamptz": (Kind.DATE, "timestamptz"), "uuid": (Kind.TEXT, "uuid"),
+    "time": (Kind.OTHER, "time"),
 }  # fmt: skip
 """By what writes their values, the types that are counted with, or compared."""
 
@@ -116,6 +117,11 @@ def profile(conn: psycopg.Connection[Any], go_on: Callable[[], None] = lambda: N
             index[normal].append((column, value))
     found.value_index = dict(index)
     found.derived = [column for table in found.tables for column in derived(table)]
+    named = {word for column in found.columns for word in column.words}
+    for column in found.derived:  # the length of ships is not how long they stay
+        column.aliases = tuple(
+            alias for alias in column.aliases if not (alias[0] in LASTING and alias[0] in named)
+        )
     return found
 
 

@@ -5,6 +5,7 @@ itself, so that one of a type that has no order, of values that no client can re
 too long, hides no other.
 """
 
+import datetime
 import math
 import re
 import time
@@ -32,6 +33,7 @@ STATEMENT_SECONDS = 2.0
 SHORTEST_SECONDS = 0.05
 UNBOUNDED = frozenset({"numeric", "double precision", "real"})
 """Types with values that are no number: NaN, and the infinities."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?", re.ASCII)
 
 
 @contextmanager
@@ -163,8 +165,14 @@ def _range(column: Column, name: sql.Identifier) -> sql.Composed:
     ).format(name)
 
 
-def _take_texts(column: Column, values: Iterable[str]) -> None:
+def _take_texts(column: Column, values: Sequence[str]) -> None:
     take_values(column, values)
+    column.dated_text = _dated(values)
+    if column.dated_text and not (column.primary or column.foreign):
+        # as texts they are in the order of the days, so only parts of them need the other type
+        column.kind, column.base = Kind.DATE, column.dated_text
+        column.values.clear()
+        return
     filled = [value for value in column.values.values() if value.strip()]
     column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
     shapes = {shape_of(value) for value in filled}
@@ -176,6 +184,18 @@ def _take_texts(column: Column, values: Iterable[str]) -> None:
     if column.numeric_text:
         numbers = [float(value) for value in filled]
         column.low, column.high = min(numbers), max(numbers)
+
+
+def _dated(values: Sequence[str]) -> str:
+    """`date` or `timestamp` where all texts are days, or times, written as ISO 8601 has them."""
+    if not values or not all(_DAY.fullmatch(value) for value in values):
+        return ""
+    try:
+        for value in values:
+            datetime.datetime.fromisoformat(value)
+    except ValueError:  # the 30th of February
+        return ""
+    return "date" if all(len(value) == len("2020-01-31") for value in values) else "timestamp"
 
 
 def take_values(column: Column, values: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.derived import at_one_grain
 from mcp_server.nl2sql.sql.expressions import OPERATORS, literal, order_of, output_of
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier, named
 from mcp_server.nl2sql.sql.logical import (
@@ -41,7 +42,7 @@ def condition_of(condition: Condition, joined: Joined, query: Query) -> exp.Expr
                 this=_number(column, joined, low), low=literal(low), high=literal(high)
             )
         case Aged(column, operator, years):
-            age = exp.Anonymous(this="age", expressions=[joined.column(column)])
+            age = exp.Anonymous(this="age", expressions=[joined.moment(column)])
             passed = exp.Extract(this=exp.var("year"), expression=age)
             return OPERATORS[operator](this=passed, expression=literal(years))
         case Like(column, pattern, negated):
@@ -173,7 +174,8 @@ def _compare(
                 left = exp.cast(left, column.cast, dialect="postgres")
             return kind(this=left, expression=subquery.subquery())
         case Column():
-            return kind(this=joined.column(column), expression=joined.column(value))
+            one, other = at_one_grain(column, value, joined.moment)
+            return kind(this=one, expression=other)
         case Referred():
             return _compare_referred(column, kind, value, joined)
         case str() if column.kind is Kind.NUMBER:
@@ -234,7 +236,7 @@ def _number(column: Column, joined: Joined, value: Scalar) -> exp.Expr:
     if isinstance(value, str):
         return inner
     if column.kind is Kind.DATE:
-        return exp.Extract(this=exp.var("year"), expression=inner)
+        return exp.Extract(this=exp.var("year"), expression=joined.moment(column))
     if column.kind is Kind.TEXT or column.cast:
         return exp.cast(inner, column.cast or "double precision", dialect="postgres")
     return inner

@@ -29,12 +29,18 @@ def expression(made: Made, column: Callable[[Column], exp.Expr]) -> exp.Expr:
             return exp.In(this=_extract("isodow", column(first)), expressions=days)
         case "weekday":
             return _extract("isodow", column(first))
-        case "hour":
-            return _extract("hour", column(first))
+        case "hour" | "month":
+            return _extract(made.how, column(first))
+        case "decade":
+            return exp.paren(_times_ten(_extract("decade", column(first))))
+        case "decade of years":
+            ten = exp.Literal.number(10)
+            return exp.paren(_times_ten(exp.Div(this=column(first), expression=ten, typed=True)))
         case "age":
             return _extract("year", exp.Anonymous(this="age", expressions=[column(first)]))
         case "late":
-            return exp.GT(this=column(last), expression=column(first))
+            due, done = at_one_grain(first, last, column)
+            return exp.GT(this=done, expression=due)
         case "overdue":
             missing = exp.Is(this=column(last), expression=exp.Null())
             past = exp.LT(this=column(first), expression=exp.CurrentDate())
@@ -47,6 +53,23 @@ def expression(made: Made, column: Callable[[Column], exp.Expr]) -> exp.Expr:
             return exp.paren(exp.Div(this=exact, expression=divisor, typed=True))
         case operator:
             return exp.paren(OPERATORS[operator](this=column(first), expression=column(last)))
+
+
+def at_one_grain(
+    one: Column, other: Column, column: Callable[[Column], exp.Expr]
+) -> tuple[exp.Expr, exp.Expr]:
+    """Two columns as they are compared: what is due on a day is in time at any hour of it."""
+    sides = (column(one), column(other))
+    if {one.base, other.base} & {"date"} and {one.base, other.base} & {"timestamp", "timestamptz"}:
+        return tuple(
+            side if each.base == "date" else exp.cast(side, "date", dialect="postgres")
+            for each, side in zip((one, other), sides, strict=True)
+        )
+    return sides
+
+
+def _times_ten(tens: exp.Expr) -> exp.Expr:
+    return exp.Mul(this=tens, expression=exp.Literal.number(10))
 
 
 def _extract(part: str, of: exp.Expr) -> exp.Expr:

@@ -81,7 +81,7 @@ def _count_of(table: Table | None, joined: Joined, query: Query) -> exp.Expr:
 
 def period_of(period: Period, joined: Joined) -> exp.Expr:
     """A year as a number; any other period as its first day."""
-    unit, column = exp.var(period.unit), joined.column(period.column)
+    unit, column = exp.var(period.unit), joined.moment(period.column)
     if period.unit == "year":
         return exp.Extract(this=unit, expression=column)
     first = exp.TimestampTrunc(this=column, unit=unit)

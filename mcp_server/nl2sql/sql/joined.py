@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
+from mcp_server.nl2sql.schema.model import METRIC, Column, ForeignKey, Table
 from mcp_server.nl2sql.sql.derived import expression
 
 
@@ -37,11 +37,19 @@ class Joined:
     def column(self, column: Column) -> exp.Expr:
         """A column, qualified where there is more than one table; a computed one as expression."""
         if column.made is not None:
-            return expression(column.made, self.column)
+            whole = column.made.how == METRIC  # which casts where the user says so
+            return expression(column.made, self.column if whole else self.moment)
         return exp.column(
             identifier(column.name),
             table=self.alias(column.table) if len(self.tables) > 1 else None,
         )
+
+    def moment(self, column: Column) -> exp.Expr:
+        """A column whose parts are asked for: days that are kept as texts become dates."""
+        whole = self.column(column)
+        if not column.dated_text:
+            return whole
+        return exp.cast(whole, column.dated_text, dialect="postgres")
 
     def alias(self, table: Table) -> str:
         """The short name of a table."""

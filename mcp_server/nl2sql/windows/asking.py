@@ -17,6 +17,7 @@ _COUNT = r"\d+|" + "|".join(word for word, number in NUMBER_WORDS.items() if 1 <
 _SAYS_UNIT = re.compile(
     rf"\b(?:by|per|each|every|for each|for every|over) (?:the )?(?:{_UNIT})s?\b", re.IGNORECASE
 )
+_PERIODICAL = re.compile(r"\b(?:monthly|yearly|annual|quarterly|weekly|daily)\b", re.IGNORECASE)
 _MEASURED = re.compile(
     r"\b(?:total|sum|average|mean|number|count|how many|maximum|minimum|median)\b", re.IGNORECASE
 )
@@ -37,6 +38,13 @@ _CHANGE = re.compile(
     rf"|\b(?:growth|change) (?:of|in) (?P<what>.+?) from (?P<unit2>{_UNIT}) to (?P=unit2)\b"
     rf"|\b(?P<every>monthly|yearly|annual|quarterly|weekly|daily) (?P<kind2>growth|change)"
     r"(?: rate)?(?: (?:of|in|for))?\b",
+    re.IGNORECASE,
+)
+_COMPARED = re.compile(
+    rf",? (?:and (?:the |its |their )?(?P<kind>change|difference|growth)s? (?:from|over|since|to|compared (?:with|to))"
+    r"|(?:as )?compared (?:with|to)|versus|vs\.?|against|with the (?P<kind2>change|difference) (?:from|to))"
+    r" (?:that of )?(?:the |its )?"
+    rf"(?:(?:previous|prior|preceding) (?P<unit>{_UNIT})|(?P<unit2>{_UNIT}) before|one before)$",
     re.IGNORECASE,
 )
 _RANK = re.compile(
@@ -152,7 +160,7 @@ def _moving(text: str) -> tuple[Window, str] | None:
 def _change(text: str) -> tuple[Window, str] | None:
     match = _CHANGE.search(text)
     if match is None:
-        return None
+        return _compared(text)
     unit = match["unit"] or match["unit2"] or UNITS[match["every"].lower()]
     kind = (match["kind"] or match["kind2"] or "").lower()
     percent = "growth" in kind or "percent" in kind
@@ -166,6 +174,15 @@ def _change(text: str) -> tuple[Window, str] | None:
     rest = re.sub(r"^(?:the )", "", rest)
     measured = _MEASURED.match(rest) or _MEASURED.search(before)
     return Change(percent), _by(_joined(before, "" if measured else "sum of ", rest), unit.lower())
+
+
+def _compared(text: str) -> tuple[Window, str] | None:
+    """Sales per month compared with the month before."""
+    match = _COMPARED.search(text)
+    plain = text[: match.start()] if match is not None else ""
+    if match is None or not (_SAYS_UNIT.search(plain) or _PERIODICAL.search(plain)):
+        return None
+    return Change("growth" in (match["kind"] or "").lower()), plain
 
 
 def _percentile(text: str) -> tuple[Window, str] | None:

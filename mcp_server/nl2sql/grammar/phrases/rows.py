@@ -48,6 +48,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
+from mcp_server.nl2sql.grammar.symbols import SURE
 from mcp_server.nl2sql.schema.model import Kind
 from mcp_server.nl2sql.sql.logical import UNITS
 from mcp_server.nl2sql.words.tokens import lemma
@@ -176,6 +177,20 @@ def _measured_before(f: Found) -> bool:
 def _each_period(f: Found) -> Sequence[Node] | None:
     """Members joined per year; by joining month; which month."""
     return _per(f, f.at("d") if f.has("d") else f.at("c"))
+
+
+@phrase(COL("c") + PREPOSITION.any + EACH + COL("u"), 0.2)
+def _each_period_of(f: Found) -> Sequence[Node] | None:
+    """Artworks acquired per year, where other columns are called year too."""
+    ref = f.symbols[f.place("c")].ref
+    dated = ref is not None and any(c.kind is Kind.DATE and s >= SURE for c, s in ref.columns)
+    return _per(f, f.place("c")) if dated else None
+
+
+@phrase(PREPOSITION.any + (THAT | EACH) + COL("c") + COL("u"), 0.2)
+def _which_period(f: Found) -> Sequence[Node] | None:
+    """Which acquired year has the most."""
+    return _each_period_of(f)
 
 
 @phrase(WORD("u"), 0.3)
