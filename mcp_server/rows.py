@@ -17,6 +17,8 @@ Connection = psycopg.AsyncConnection[Any]
 TypeNames = dict[tuple[int, int], tuple[str, int | None]]
 """(type oid, modifier) -> (name as PostgreSQL writes it, type oid of its elements)."""
 
+ROWS_MAX = 1_000
+"""Of one call."""
 RESULT_CHARACTERS = 1_000_000
 """All the values that one call reads together; an answer gives them out in pages."""
 
@@ -89,9 +91,9 @@ class Collected:
         """What is missing from the answer, for whoever reads it."""
         notes = []
         if self.truncated and len(self.rows) >= self.limits.rows:
+            more = "" if self.limits.rows >= ROWS_MAX else "raise limit, or "
             notes.append(
-                f"only the first {len(self.rows)} rows: raise limit, or narrow, aggregate or "
-                "page the query"
+                f"only the first {len(self.rows)} rows: {more}narrow, aggregate or page the query"
             )
         elif self.truncated:
             notes.append(

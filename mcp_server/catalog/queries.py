@@ -42,7 +42,7 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-  and (%(schema)s::text is null or n.nspname = %(schema)s)
+  and (n.nspname = %(schema)s or (%(schema)s::text is null and n.nspname <> all (%(own)s)))
   and not exists (select from pg_catalog.pg_depend d  -- those that belong to an extension
                   where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 order by 2, 3

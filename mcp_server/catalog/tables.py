@@ -13,6 +13,7 @@ from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.catalog import nearest, user_relations
 from mcp_server.nl2sql.database.identifiers import read, written
 from mcp_server.nl2sql.database.names import table_message
+from mcp_server.nl2sql.database.own_names import OWN_SCHEMAS
 from mcp_server.nl2sql.database.steps import arun
 
 Connection = AsyncConnection[Any]
@@ -81,12 +82,17 @@ class Table:
 
 
 async def tables_of(connection: Connection, schema: str | None, limit: int) -> list[Found]:
-    """The tables and views of a schema, or of all. Raises SqlRefusedError for one that is not."""
+    """The tables and views of a schema, or of all but this package's own.
+
+    Raises SqlRefusedError for a schema that is not there.
+    """
     if schema is not None:
         schema = await schema_of(connection, schema)
     rows = connection.cursor(row_factory=dict_row)
     found = await (
-        await rows.execute(queries.TABLES, {"schema": schema, "limit": limit})
+        await rows.execute(
+            queries.TABLES, {"schema": schema, "own": list(OWN_SCHEMAS), "limit": limit}
+        )
     ).fetchall()
     return [Found(**row) for row in found]
 

@@ -152,7 +152,9 @@ OverHttp = Annotated[
     bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
 ]
 HttpHost = Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")]
-HttpPort = Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")]
+HttpPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="With --http: the port; 0 takes any free one.")
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(help="With --http: let in who sends the content of this file as a bearer token."),

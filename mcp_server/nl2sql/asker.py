@@ -168,13 +168,14 @@ class Asker:
     def accept(self, question: str, sql: str) -> None:
         """Keep a pair that somebody found right, where learning is enabled (`enable_learning`).
 
-        Raises LearningDisabledError; RefusedError for SQL that is no read.
+        Raises LearningDisabledError; RefusedError for SQL that is no read; NL2SQLError where
+        another role made the table.
         """
-        self._write(solved.accept(question, sql))
+        self._write(solved.require_own(), solved.accept(question, sql))
 
     def forget(self, question: str, sql: str) -> None:
         """Take an accepted pair back."""
-        self._write(solved.forget(question, sql))
+        self._write(solved.require_own(), solved.forget(question, sql))
 
     def enable_learning(self) -> None:
         """Make the schema that accepted pairs are kept in. Needs the right to create it."""
@@ -184,9 +185,10 @@ class Asker:
         """Drop that schema with everything in it."""
         self._write(solved.disable())
 
-    def _write(self, steps: Steps[Any]) -> None:
+    def _write(self, *steps: Steps[Any]) -> None:
         with psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None) as conn:
-            run(conn, steps)
+            for each in steps:
+                run(conn, each)
 
     def _steps(
         self,
@@ -245,7 +247,7 @@ class Asker:
             case Read(sql):
                 return _refusal_as_value(self.reader.steps(sql))
             case Similar(question):
-                return self._inside(solved.similar(question))
+                return solved.similar(question, role=self.reader.role)
             case _:
                 raise AssertionError(f"{need!r} is not for the database")
 

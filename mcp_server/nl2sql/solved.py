@@ -17,10 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
-import psycopg
 import sqlglot
 from psycopg import errors as pg
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from mcp_server.nl2sql.database.guard.checks import Limits, inspect
 from mcp_server.nl2sql.database.reader import Reader, ResultSet
@@ -72,16 +72,18 @@ FORGET = f"delete from {SCHEMA}.solved where id = %s"
 SIMILAR = f"""
 select question, sql, similarity from (
     select question, sql, accepted,
-           shared::float / (cardinality(grams) + cardinality(%(grams)s::int[]) - shared)
+           shared::float / (cardinality(grams) + cardinality('{{grams}}'::int[]) - shared)
                as similarity
     from {SCHEMA}.solved,
          lateral (select count(*) as shared from unnest(grams) g
-                  where g = any (%(grams)s::int[])) overlap
-    where grams && %(grams)s::int[]) candidates
-where similarity >= %(least)s
+                  where g = any ('{{grams}}'::int[])) overlap
+    where grams && '{{grams}}'::int[]) candidates
+where similarity >= {LEAST_SIMILARITY}
 order by similarity desc, accepted desc, question
-limit %(most)s
+limit {{most}}
 """
+SLOTS_MAX = 6
+"""More than that fit a question in too many ways to try them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +190,23 @@ def every() -> Steps[list[tuple[str, str]]]:
     return [(str(question), _shown(str(sql))) for question, sql in found.rows]
 
 
-def similar(question: str, most: int = 3) -> Steps[list[Solved]]:
-    """The kept pairs most like the question, best first; none where learning is off."""
+def similar(question: str, most: int = 3, role: str | None = None) -> Steps[list[Solved]]:
+    """The kept pairs most like the question, best first; none where learning is off, or hidden.
+
+    role: the role to read as.
+    """
     if not (yield from enabled()):
         return []
-    bag = grams(question)
+    bag = "{" + ",".join(map(str, grams(question))) + "}"
+    reader = Reader("", limits=READER.limits, role=role)
     try:
-        found = yield Fetch(SIMILAR, {"grams": bag, "least": LEAST_SIMILARITY, "most": most + 8})
-    except psycopg.errors.InsufficientPrivilege:
+        found = yield from reader.steps(SIMILAR.format(grams=bag, most=most + 8))
+    except (RefusedError, pg.InsufficientPrivilege) as error:
+        log.warning("what was taught cannot be read: %s", error)
         return []
     pairs = []
     for text, sql, likeness in found.rows:
+        text, sql = str(text), str(sql)
         filled = fill(Template(text, sql), question)
         pairs.append(Solved(text, sql, 1.0 if filled else float(likeness), filled))
     pairs.sort(key=lambda pair: -pair.similarity)
@@ -229,14 +237,20 @@ def mask(question: str, sql: str) -> Template:
 
 
 def fill(template: Template, question: str) -> str | None:
-    """The template's SQL for a question that fits it word for word, else None."""
-    pattern, order = "", []
+    """The template's SQL for a question that fits it word for word, else None.
+
+    A template is what somebody wrote into a table: one that `mask` would not make fits nothing.
+    """
+    pattern = ""
+    order: list[int] = []
     for part in re.split(r"(\{\d+\})", _normal(template.question)):
         slot = re.fullmatch(r"\{(\d+)\}", part)
         if slot is None:
             pattern += re.escape(part)
-        elif int(slot[1]) in order:
+        elif slot[1] in map(str, order):
             pattern += f"(?P=s{slot[1]})"
+        elif len(order) == SLOTS_MAX or slot[1] != str(int(slot[1])):
+            return None
         else:
             order.append(int(slot[1]))
             pattern += rf"(?P<s{slot[1]}>.+?)"
@@ -244,7 +258,10 @@ def fill(template: Template, question: str) -> str | None:
     if match is None:
         return None
     values = {slot: match[f"s{slot}"].strip("'\"").strip() for slot in order}
-    tree = sqlglot.parse_one(template.sql, dialect="postgres")
+    try:
+        tree = sqlglot.parse_one(template.sql, dialect="postgres")
+    except SqlglotError:
+        return None
     for literal in list(tree.find_all(exp.Literal)):
         filled = _filled(literal, values)
         if filled is None:

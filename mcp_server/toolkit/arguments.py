@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
+from mcp_server.rows import ROWS_MAX
+
 CLUSTER_PARAMETER = "cluster"
 CONFIRMATION_PARAMETER = "confirmation"
 DATABASE_PARAMETER = "database"
@@ -18,7 +20,7 @@ DatabaseName = Annotated[
     str | None,
     Field(description="Default: the cluster's own"),
 ]
-RowLimit = Annotated[int, Field(ge=1, le=1000, description="Most rows to return")]
+RowLimit = Annotated[int, Field(ge=1, le=ROWS_MAX, description="Most rows to return")]
 TimeoutSeconds = Annotated[
     float,
     Field(gt=0, le=600, description="Then the SQL is cancelled"),

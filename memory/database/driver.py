@@ -6,6 +6,7 @@ the operation's deadline allows.
 """
 
 import asyncio
+import difflib
 import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
@@ -77,6 +78,10 @@ class Driver:
     ) -> None:
         if deadline <= 0:
             raise ConfigurationError(f"deadline is {deadline} s; it must be positive")
+        for name in pool.keys() - PoolOptions.__annotations__.keys():
+            near = difflib.get_close_matches(name, PoolOptions.__annotations__, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"there is no keyword {name!r} here{hint}")
         self.tenant, self.source = tenant, source
         self._deadline = deadline
         self._sources = Sources(source, **pool)

@@ -1,13 +1,14 @@
 """Making a vector store as LangChain's programs do, and refusing what nobody understands."""
 
 import difflib
+import inspect
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Self, TypeAlias
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from memory.database.connections import ConnectionSource
+from memory.database.connections import ConnectionSource, PoolOptions
 from memory.errors import ConfigurationError
 
 Filter: TypeAlias = Mapping[str, Any] | None
@@ -33,6 +34,7 @@ DISTANCES = {
 
 def refuse_unknown(kwargs: Mapping[str, Any], known: Iterable[str]) -> None:
     """Raise ConfigurationError for a keyword that would be ignored in silence."""
+    known = set(known)
     names = ("filter", "k", "ids", "fetch_k", "lambda_mult", *known)
     for name in kwargs:
         if name not in known:
@@ -129,7 +131,11 @@ class Making(VectorStore):
         if "distance" in options:
             given = str(getattr(options["distance"], "name", options["distance"])).lower()
             options["distance"] = DISTANCES.get(given, given)
-        try:
-            return cls(sources[0], embedding, **options)  # type: ignore[call-arg]
-        except TypeError as error:
-            raise ConfigurationError(str(error)) from error
+        if options.pop("use_jsonb", True) is not True:
+            raise ConfigurationError("use_jsonb: metadata is always jsonb here; leave it out")
+        embedding = options.pop("embedding", embedding)
+        known = set(PoolOptions.__annotations__)
+        for each in (each for each in cls.__mro__ if "__init__" in vars(each)):
+            known |= inspect.signature(each).parameters.keys()
+        refuse_unknown(options, known)
+        return cls(sources[0], embedding, **options)  # type: ignore[call-arg]

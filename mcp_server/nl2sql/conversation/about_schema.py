@@ -196,6 +196,9 @@ def _related(one: Table, other: Table, graph: JoinGraph) -> About | None:
 
 
 def _values(rows: Sequence[Sequence[str | int]], names: Sequence[str]) -> exp.Query:
+    if not rows:  # PostgreSQL has no VALUES without a row
+        cells = (exp.alias_(exp.cast(exp.null(), "text"), name) for name in names)
+        return exp.select(*cells).where(exp.false())
     tuples = [
         exp.Tuple(
             expressions=[

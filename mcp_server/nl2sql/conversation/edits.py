@@ -40,18 +40,23 @@ def _counted(said: phrases.Said, names: Names) -> exp.Query | None:
 
 
 def counted(standing: Standing) -> exp.Query:
-    """How many rows the query finds; the query itself where it counts them."""
+    """How many rows the query finds, or computes with; the query itself where it counts them."""
     select = standing.select
     count = exp.Count(this=exp.Star())
+    if _one_row(select):
+        if not any(each.find(exp.Count) for each in select.expressions):
+            select.set("expressions", [count])
+            for clause in ("order", "limit", "offset", "having", "distinct"):
+                select.set(clause, None)
+        return select
     whole = any(select.args.get(n) for n in ("group", "distinct", "limit", "offset", "having"))
     if whole:
         inner = select.copy()
         if not inner.args.get("limit"):
             inner.set("order", None)
         return exp.select(count).from_(inner.subquery("found"))
-    if not _aggregated(select):
-        select.set("expressions", [count])
-        select.set("order", None)
+    select.set("expressions", [count])
+    select.set("order", None)
     return select
 
 
@@ -108,11 +113,11 @@ def _sorted(said: phrases.Said, names: Names) -> exp.Query | None:
     keys: list[exp.Expr] = []
     for part in by.split(" and ") if by else []:
         output = names.output(part)
-        column = names.column(part)
+        columns = names.listed(part)
         if output is not None:
             keys.append(output.unalias().copy())
-        elif column is not None:
-            keys.append(standing.column(column))
+        elif columns:
+            keys += map(standing.beside, columns)
         elif names.words(part)[-1:] in (("count",), ("number",), ("total",), ("amount",)):
             keys += [e.unalias().copy() for e in standing.select.expressions if _measure(e)][:1]
         else:
@@ -143,6 +148,7 @@ def _top(said: phrases.Said, names: Names) -> exp.Query | None:
     elif last and order is not None:
         for key in order.expressions:
             key.set("desc", not key.args.get("desc"))
+            key.set("nulls_first", False)
     elif last:
         return None
     return select.limit(phrases.number(match["count"]))
@@ -160,6 +166,10 @@ def _without(said: phrases.Said, names: Names) -> exp.Query | None:
     output = names.output(what)
     if output is not None and len(select.expressions) > 1 and not select.args.get("group"):
         select.set("expressions", [e for e in select.expressions if e is not output])
+        order = select.args.get("order")
+        if select.args.get("distinct") and order is not None:  # by what is shown, and nothing else
+            kept = [e for e in order.expressions if e.this != output.unalias()]
+            select.set("order", exp.Order(expressions=kept) if kept else None)
         return select
     column = names.column(what)
     held = standing.conditions()
@@ -180,7 +190,7 @@ def _added(said: phrases.Said, names: Names) -> exp.Query | None:
         return None
     columns = names.listed(match["what"])
     there = {each.sql() for each in select.expressions}
-    new = [names.standing.column(column) for column in columns]
+    new = [names.standing.beside(column) for column in columns]
     new = [each for each in new if each.sql() not in there]
     if not new:
         return None
@@ -269,6 +279,14 @@ def _measure(output: exp.Expr) -> bool:
 
 def _aggregated(select: exp.Select) -> bool:
     return any(_measure(each) for each in select.expressions)
+
+
+def _one_row(select: exp.Select) -> bool:
+    """Whether all rows become one; a window function leaves them as they are."""
+    computed = (node for each in select.expressions for node in each.find_all(exp.AggFunc))
+    return not select.args.get("group") and any(
+        not isinstance(node.find_ancestor(exp.Window, exp.Select), exp.Window) for node in computed
+    )
 
 
 def _ordered(key: exp.Expr, *, descending: bool) -> exp.Expr:

@@ -95,10 +95,23 @@ class Names:
         return next((c for c in (*used, *of_tables) if c.kind is Kind.DATE), None)
 
     def listed(self, text: str) -> list[Column]:
-        """Columns with commas or `and` between; empty where one of them is none."""
-        parts = [part for each in text.split(",") for part in each.split(" and ") if part.strip()]
-        found = [self.column(part) for part in parts]
-        return [] if None in found else [each for each in found if each is not None]
+        """Columns with commas or `and` between; empty where one of them is none.
+
+        A table stands for what its rows are shown by, also where the key to it has its name.
+        """
+        found: list[Column] = []
+        for part in (part for each in text.split(",") for part in each.split(" and ")):
+            if not part.strip():
+                continue
+            column = self.column(part)
+            table = self.table(part) if column is None or column.foreign else None
+            if table is not None:
+                found += shown(table)
+            elif column is not None:
+                found.append(column)
+            else:
+                return []
+        return found
 
     def words(self, text: str) -> tuple[str, ...]:
         """The lemmas of a name, as the schema has them."""

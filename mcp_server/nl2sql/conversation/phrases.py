@@ -23,7 +23,7 @@ _BACK = re.compile(
     re.IGNORECASE,
 )
 """Words that point at the last answer."""
-_NUMBER = r"\d+|" + "|".join(word for word, number in NUMBER_WORDS.items() if number)
+_NUMBER = r"\d{1,18}|" + "|".join(word for word, number in NUMBER_WORDS.items() if number)
 _THEM = r"(?:it|that|this|them|those|these|the results?|the list|the rows|all|everything)"
 _END = re.compile(r"[\s?.!]+$")
 

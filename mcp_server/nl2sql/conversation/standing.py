@@ -58,6 +58,15 @@ class Standing(Joined):
         qualifier = identifier(self.alias(column.table)) if len(self.tables) > 1 else None
         return exp.column(identifier(column.name), table=qualifier)
 
+    def beside(self, column: Column) -> exp.Expr:
+        """A column as the query writes it; no row goes because its table has none for it.
+
+        Raises NoJoinError where joining that would repeat rows.
+        """
+        if column.table not in self.tables:
+            self._join(column.table, "LEFT")
+        return self.column(column)
+
     def reaches(self, table: Table) -> bool:
         """Whether a table is in the query, or each of its rows meets at most one of it."""
         return any(each is table or self.graph.single(each, table) for each in self.tables)
@@ -87,7 +96,7 @@ class Standing(Joined):
         where = exp.Where(this=exp.and_(*conditions, copy=True)) if conditions else None
         self.select.set("where", where)
 
-    def _join(self, table: Table) -> None:
+    def _join(self, table: Table, how: str = "INNER") -> None:
         start = min(
             (each for each in self.tables if self.graph.single(each, table)),
             key=lambda each: self.graph.distance(each, table),
@@ -114,4 +123,4 @@ class Standing(Joined):
                 )
             )
             source = exp.alias_(named(new), alias, table=True)
-            self.select.join(source, on=on, join_type="INNER", copy=False)
+            self.select.join(source, on=on, join_type=how, copy=False)

@@ -51,6 +51,9 @@ def own_names(before: str = "") -> Steps[None]:
     yield Script(f"{before}; {SET_IF_SHADOWED}")
 
 
+OWN_SCHEMAS = ("borealis_nl2sql", "borealis_migrations", "borealis_memories")
+"""Where this package keeps what is its own in a database: no question is about that."""
+
 PINNED = "select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
 
 

@@ -6,6 +6,7 @@ look at the tables.
 
 from typing import Any
 
+from mcp_server.nl2sql.database.own_names import OWN_SCHEMAS
 from mcp_server.nl2sql.database.steps import Fetch, Steps
 from mcp_server.nl2sql.model.prompt import (
     PromptColumn,
@@ -13,7 +14,6 @@ from mcp_server.nl2sql.model.prompt import (
     PromptSchema,
     PromptTable,
 )
-from mcp_server.nl2sql.solved import SCHEMA as SOLVED_SCHEMA
 
 MOST_COLUMNS = 20_000
 
@@ -24,7 +24,10 @@ select c.oid, case when pg_table_is_visible(c.oid) then quote_ident(c.relname)
        c.relkind in ('v', 'm')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-  and n.nspname not in ('information_schema', %s) and n.nspname not like 'pg\\_%%'
+  and n.nspname <> 'information_schema' and n.nspname <> all (%s)
+  and n.nspname not like 'pg\\_%%'
+  and not exists (select from pg_depend d  -- those that belong to an extension
+                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
   and has_schema_privilege(n.oid, 'usage') and has_any_column_privilege(c.oid, 'select')
 order by n.nspname, c.relname
 """
@@ -58,8 +61,8 @@ order by k.oid
 
 
 def describe() -> Steps[PromptSchema]:
-    """Every table and view that the role may read, learning's own left out."""
-    tables = (yield Fetch(TABLES, (SOLVED_SCHEMA,))).rows
+    """Every table and view that the role may read, but for this package's and extensions' own."""
+    tables = (yield Fetch(TABLES, (list(OWN_SCHEMAS),))).rows
     oids = [row[0] for row in tables]
     names = {row[0]: row[1] for row in tables}
     columns: dict[int, list[PromptColumn]] = {oid: [] for oid in oids}

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from mcp_server.nl2sql.database.own_names import OWN_SCHEMAS
 from mcp_server.nl2sql.schema.derived import LASTING, derived
 from mcp_server.nl2sql.schema.inference import inferred
 from mcp_server.nl2sql.schema.legends import legend
@@ -30,8 +31,7 @@ CATALOG_SECONDS = 6.0
 TABLES_AT_ONCE = 500
 TABLES_MAX = 10_000
 
-SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast", "borealis_nl2sql")
-"""PostgreSQL's, and what `solved.py` and `semantics/keeping.py` keep in a database."""
+SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast", *OWN_SCHEMAS)
 
 
 RELATIONS = """
@@ -47,6 +47,8 @@ where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname <> all (%s)
   and n.nspname not like 'pg\\_temp%%' and has_schema_privilege(n.oid, 'usage')
   and not (c.relispartition
            and has_any_column_privilege(pg_partition_root(c.oid)::oid, 'select'))
+  and not exists (select from pg_depend d  -- those that belong to an extension
+                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 order by n.nspname <> all (current_schemas(false)), c.relkind in ('v', 'm'), c.relname, c.oid
 limit %s
 """

@@ -19,7 +19,7 @@ Source: cube.dev/docs, "Cubes", "Measures", "Dimensions", "Types and formats".
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -61,15 +61,23 @@ _OWN = re.compile(r"\$?\{CUBE\}\.|\{CUBE\.(\w+)\}")
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML's plain types, no aliases, no key twice, and no depth that exhausts anything."""
+    """YAML's texts, lists and mappings, no aliases, no key twice, and no depth that exhausts.
+
+    A code stays as it is written: 007, 1.50, no and 2024-01-31 are texts.
+    """
 
     depth = 0
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise yaml.composer.ComposerError(
                 None, None, "aliases have no place in it", event.start_mark
+            )
+        if getattr(self.peek_event(), "tag", None) is not None:
+            raise yaml.composer.ComposerError(
+                None, None, "tags have no place in it", self.peek_event().start_mark
             )
         self.depth += 1
         if self.depth > DEPTH_MAX:
@@ -85,7 +93,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         seen: set[Any] = set()
         for key, _ in node.value:
             name = self.construct_object(key, deep=True)
-            if not isinstance(name, str | int | float | bool):
+            if not isinstance(name, str):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a name must be a plain text", key.start_mark
                 )
@@ -96,6 +104,11 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
             seen.add(name)
         found: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return found
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
 
 
 def read(text: str) -> Semantics:
@@ -135,13 +148,13 @@ class _Reader:
             name, place = self._named(each, "cube", place)
             keys = self._mapping(each, place, CUBE_KEYS)
             meta = self._mapping(keys.get("meta"), f"{place}, meta", CUBE_META)
-            public = keys.get("public", True)
-            if not isinstance(public, bool):
+            public = str(keys.get("public") or "true").lower()
+            if public not in ("true", "false"):
                 self.problems.append(f"{place}, public: true or false")
             yield Cube(
                 name,
                 self._text(keys.get("sql_table"), f"{place}, sql_table") or name,
-                public is False,
+                public == "false",
                 self._names(meta.get("synonyms"), f"{place}, synonyms"),
                 self._names(meta.get("display"), f"{place}, display"),
                 self._text(meta.get("default_filter"), f"{place}, default_filter"),
@@ -189,7 +202,7 @@ class _Reader:
                 name,
                 _own(self._text(keys.get("sql"), f"{place}, sql")) or name,
                 self._names(meta.get("synonyms"), f"{place}, synonyms"),
-                {str(c): self._text(m, f"{place}, legend, {c}") for c, m in legend.items()},
+                {code: self._text(m, f"{place}, legend, {code}") for code, m in legend.items()},
                 self._text(keys.get("description"), f"{place}, description"),
             )
 
@@ -238,10 +251,10 @@ class _Reader:
             if needed:
                 self.problems.append(f"{place}: it is missing")
             return ""
-        if isinstance(found, bool) or not isinstance(found, str | int | float):
+        if not isinstance(found, str):
             self.problems.append(f"{place}: a text, and not {_kind(found)}")
             return ""
-        text = str(found).strip()
+        text = found.strip()
         if len(text) > TEXT_MAX or "\0" in text:
             self.problems.append(f"{place}: at most {TEXT_MAX:,} characters")
         return text
@@ -257,9 +270,5 @@ def _kind(found: object) -> str:
             return "names with values"
         case list():
             return "a list"
-        case bool():
-            return str(found).lower()
-        case str():
-            return "a text"
         case _:
-            return f"{found}"
+            return "a text"

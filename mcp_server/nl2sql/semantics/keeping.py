@@ -71,6 +71,9 @@ def keep(text: str) -> Steps[None]:
         raise NL2SQLError(
             f"semantics need the right to create {TABLE}: {error.diag.message_primary}"
         ) from error
+    except (pg.WrongObjectType, pg.DependentObjectsStillExist) as error:
+        yield Script("rollback")
+        raise _in_the_way(error) from error
     except BaseException:
         yield Script("rollback")
         raise
@@ -78,8 +81,16 @@ def keep(text: str) -> Steps[None]:
 
 
 def remove() -> Steps[None]:
-    """Remove the document, where there is one."""
-    yield Fetch(f"drop table if exists {TABLE}", ())
+    """Remove the document, where there is one.
+
+    Raises NL2SQLError where something that is not this table has its name, or hangs on it.
+    """
+    try:
+        yield Fetch(f"drop table if exists {TABLE}", ())
+    except pg.InsufficientPrivilege as error:
+        raise NL2SQLError(f"{TABLE} is another role's: {error.diag.message_primary}") from error
+    except (pg.WrongObjectType, pg.DependentObjectsStillExist) as error:
+        raise _in_the_way(error) from error
 
 
 def kept() -> Steps[str]:
@@ -94,13 +105,29 @@ def kept() -> Steps[str]:
     return str(found.rows[0][0]) if found.rows else ""
 
 
+def _in_the_way(error: pg.Error) -> NL2SQLError:
+    """What somebody else put in the table's place, or made of it."""
+    return NL2SQLError(
+        f"{TABLE} cannot be replaced: {error.diag.message_primary}. It is no table of this "
+        "library's, or something uses it: drop that, and try again"
+    )
+
+
 def judged(queries: Iterable[Written]) -> Steps[None]:
     """Have the guard, and PostgreSQL, judge what a document would add to queries.
 
     Raises SemanticsError with what they refuse.
     """
-    problems = []
-    for written in queries:
+    problems: list[str] = []
+    left = iter(queries)
+    while True:
+        try:
+            written = next(left, None)
+        except SemanticsError as error:
+            problems += error.problems
+            break
+        if written is None:
+            break
         try:
             yield from READER.steps(f"explain {written.sql}")
         except RefusedError as error:

@@ -19,14 +19,36 @@ def filtered(tree: exp.Query, found: Profile) -> exp.Query:
         return tree
     copy = tree.copy()
     for select in list(copy.find_all(exp.Select)):
-        for source in _sources(select):
+        for source in list(_sources(select)):
             table = found.named(source.db, source.name)
-            if table is None or not table.default_filter:
-                continue
-            if not _speaks_of(select, source, table):
-                alone = len(list(_sources(select))) == 1
-                select.where(_condition(table, source, alone=alone), copy=False)
+            if table is not None and table.default_filter and not _speaks_of(select, source, table):
+                _meet(select, source, table)
     return copy
+
+
+def _meet(select: exp.Select, source: exp.Table, table: Table) -> None:
+    """Have the rows of a table meet its default filter; rows that have none of it stay."""
+    alone = len(list(_sources(select))) == 1
+    optional = _optional(select, source)
+    if optional is None:
+        select.where(_condition(table, source, alone=alone), copy=False)
+    elif optional.args.get("on") is not None and str(optional.args.get("side")).upper() == "LEFT":
+        optional.on(_condition(table, source, alone=False), copy=False)
+    else:  # what an ON leaves out of a FULL JOIN comes as rows of their own
+        whole = source.copy()
+        whole.set("alias", None)
+        rows = exp.select("*").from_(whole).where(_condition(table, source, alone=True))
+        source.replace(rows.subquery(source.alias_or_name))
+
+
+def _optional(select: exp.Select, source: exp.Table) -> exp.Join | None:
+    """The outer join for which a row may have none of a table; None where each has one."""
+    joins: list[exp.Join] = select.args.get("joins") or []
+    own = source.parent if isinstance(source.parent, exp.Join) else None
+    later = joins[joins.index(own) + 1 :] if own is not None else joins
+    if own is not None and str(own.args.get("side")).upper() in ("LEFT", "FULL"):
+        return own
+    return next((j for j in later if str(j.args.get("side")).upper() in ("RIGHT", "FULL")), None)
 
 
 def as_it_sounds(text: str, tree: exp.Query, found: Profile) -> tuple[str, exp.Query]:

@@ -13,7 +13,7 @@ from mcp_server.nl2sql.sql.logical import UNITS
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
 _UNIT = r"day|week|month|quarter|year"
-_COUNT = r"\d+|" + "|".join(word for word, number in NUMBER_WORDS.items() if 1 < number < 21)
+_COUNT = r"\d{1,9}|" + "|".join(word for word, number in NUMBER_WORDS.items() if 1 < number < 21)
 _SAYS_UNIT = re.compile(
     rf"\b(?:by|per|each|every|for each|for every|over) (?:the )?(?:{_UNIT})s?\b", re.IGNORECASE
 )
@@ -28,8 +28,8 @@ _RUNNING = re.compile(
 )
 _MOVING = re.compile(
     rf"(?:\b(?P<count>{_COUNT})[ -](?P<unit>{_UNIT}|period|row)s?[ -])?(?:moving|rolling|running)"
-    r"[ -](?:average|mean)(?: over(?: the last)? (?P<count2>\d+) (?P<unit2>day|week|month|quarter|"
-    r"year|period|row)s?)?(?: (?:of|in|for))?\b",
+    r"[ -](?:average|mean)(?: over(?: the last)? (?P<count2>\d{1,9}) "
+    r"(?P<unit2>day|week|month|quarter|year|period|row)s?)?(?: (?:of|in|for))?\b",
     re.IGNORECASE,
 )
 _CHANGE = re.compile(

@@ -17,6 +17,8 @@ IRREGULAR = lexicon().lemmas
 NUMBER_WORDS = lexicon().numbers
 
 SCALES = {"k": 1000, "m": 1_000_000}
+DIGITS_MAX = 300
+"""Longer is no number: Python converts no more than 4,300 digits, and floats end at 308."""
 """What a letter behind a number says: 100k."""
 
 
@@ -128,6 +130,8 @@ def tokenize(question: str) -> list[Token]:
             case "date":
                 day = _in_ascii(text)
                 found.append(Token(day, day, Mark.DATE))
+            case "scaled" | "number" if len(text) > DIGITS_MAX:
+                found.append(Token(text, normal_text(text), Mark.QUOTED))
             case "scaled":
                 whole = round(float(text[:-1].replace(",", "")) * SCALES[text[-1].lower()])
                 found.append(Token(str(whole), str(whole), Mark.NUMBER, whole))

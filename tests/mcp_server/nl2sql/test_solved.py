@@ -136,6 +136,32 @@ def test_hostile_sql_is_neither_kept_nor_run_when_it_got_in_otherwise(asker: Ask
     assert "refused" in answer.reason
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "create function borealis_nl2sql.trap() returns text language plpgsql as "
+        "$$begin raise exception 'caught as %', current_user; end$$; "
+        "create view borealis_nl2sql.solved as select 'a' as id, borealis_nl2sql.trap() question, "
+        "'select 1' as sql, {grams} as grams, 1 as accepted, now() as accepted_at",
+        "create table borealis_nl2sql.solved (other int)",
+        "create table borealis_nl2sql.solved as select 'a' as id, q as question, s as sql, "
+        "{grams} as grams, 1 as accepted from (values ('how many stray', 'select ('), "
+        "('{{01}} {{1}} stray', 'select 1'), "
+        "('" + " ".join(f"{{{{{n}}}}}" for n in range(1, 40)) + " x', 'select 1')) v (q, s)",
+    ],
+)
+def test_what_somebody_put_in_its_place_runs_nothing_and_stops_no_question(
+    own_shop: str, made: str
+) -> None:
+    question = "how many stray " + "customers " * 30
+    told = f"array{grams(question)}::int[]"
+    with psycopg.connect(own_shop, autocommit=True) as conn:
+        conn.execute("create schema borealis_nl2sql")
+        conn.execute(made.format(grams=told))
+    for each in (question, "how many stray"):
+        assert Asker(own_shop, translator=Declines()).ask(each).reason == "no reading fits"
+
+
 def test_a_role_that_may_not_create_the_schema_is_told_so(shop: str) -> None:
     with psycopg.connect(shop, autocommit=True) as admin:
         role = f"{admin.info.dbname}_guest"

@@ -42,6 +42,14 @@ async def test_exactly_the_limit_is_the_whole_and_one_more_is_not(tools: Any, sh
     assert "first 29 rows" in part["notes"]
 
 
+async def test_a_limit_that_cannot_be_raised_is_not_to_be_raised(tools: Any, shop: Any) -> None:
+    sql = "select * from generate_series(1, 1001)"
+    answer = await tools("run_query", cluster="shop", sql=sql, limit=1000)
+    assert "only the first 1000 rows: narrow" in answer["notes"]
+    answer = await tools("run_query", cluster="shop", sql=sql, limit=999)
+    assert "only the first 999 rows: raise limit" in answer["notes"]
+
+
 async def test_a_result_too_large_for_an_answer_is_cut_between_rows(tools: Any, shop: Any) -> None:
     answer = await query(tools, "select repeat('x', 30000) from generate_series(1, 50)")
     assert 0 < sum(len(row[0]) for row in answer["rows"]) <= 80_000

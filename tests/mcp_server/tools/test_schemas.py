@@ -9,6 +9,7 @@ from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.server import build_server
+from mcp_server.toolkit.toolsets import EVERY
 from mcp_server.tools import ServerScope
 from tests.mcp_server.conftest import Tools, told
 
@@ -339,3 +340,20 @@ async def test_the_bound_is_the_servers_to_set(runtime: Any, shop: Any) -> None:
     )
     assert len(str(answer)) <= 2000
     assert "read_more" in answer["notes"]
+
+
+async def test_what_the_server_keeps_in_a_database_is_no_table_of_the_users(
+    runtime: Runtime,
+) -> None:
+    runtime.create_db_cluster("kept")
+    tools = Tools(build_server(runtime, ServerScope(toolsets=EVERY)))
+    await tools("apply_migration", cluster="kept", name="1", sql="create table goat (id int)")
+    await tools("remember", cluster="kept", scope="user:ada", text="Ada likes goats")
+    await tools("execute_sql", cluster="kept", sql="create extension pg_stat_statements")
+    tables = await tools("ask", cluster="kept", question="what tables are there?")
+    assert [row[0] for row in tables["result"]["rows"]] == ["goat"]
+    told = (await tools("describe_tables", cluster="kept", detail="names"))["text"]
+    assert "goat" in told
+    assert "borealis_" not in told
+    own = await tools("describe_tables", cluster="kept", schema="borealis_migrations")
+    assert "borealis_migrations.applied" in own["text"]

@@ -140,6 +140,25 @@ async def test_from_texts_makes_table_and_rows(fresh_dsn: str) -> None:
     await store.aclose()
 
 
+def test_a_program_for_pgvector_is_told_what_is_called_otherwise(fresh_dsn: str) -> None:
+    def made(**options: Any) -> BorealisVectorStore:
+        return BorealisVectorStore.from_texts(
+            ["a boat"], HashEmbeddings(16), connection=fresh_dsn, **options
+        )
+
+    for wrong, said in (
+        ({"pre_delete_collection": True}, "no keyword 'pre_delete_collection'"),
+        ({"tabel_name": "x"}, "did you mean 'table_name'"),
+        ({"use_jsonb": False}, "use_jsonb: metadata is always jsonb"),
+    ):
+        with pytest.raises(ConfigurationError, match=said):
+            made(**wrong)
+    with pytest.raises(ConfigurationError, match="'pool_sise' here; did you mean 'pool_size'"):
+        BorealisVectorStore(fresh_dsn, pool_sise=2)  # type: ignore[call-arg]
+    store = made(collection_name="boats", use_jsonb=True)
+    assert [d.page_content for d in store.similarity_search("boat", k=1)] == ["a boat"]
+
+
 @pytest.mark.parametrize("count", [1, 30], ids=["few", "by COPY"])
 @pytest.mark.parametrize("vector_type", ["vector", "halfvec"])
 def test_vectors_come_back_as_they_were(fresh_dsn: str, vector_type: str, count: int) -> None:

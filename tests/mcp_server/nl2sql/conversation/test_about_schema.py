@@ -29,6 +29,12 @@ def test_what_tables_there_are(shop: str, question: str) -> None:
     )
 
 
+def test_a_database_without_tables_has_none(fresh_dsn: str) -> None:
+    answer = ask(fresh_dsn, "What tables are there?")
+    assert answer.columns == ("name", "kind", "estimated_rows", "comment")
+    assert answer.rows == ()
+
+
 @pytest.mark.parametrize(
     "question",
     ["How big is purchase?", "how many rows does the table purchase have",

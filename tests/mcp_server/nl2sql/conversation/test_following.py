@@ -36,6 +36,12 @@ HOURS = (
     "group by c.rating",
 )
 LONG = ("Jobs of more than 8 hours", "select job_id, hours from job where hours > 8")
+AVERAGE = ("Average hours of jobs", "select avg(hours) from job")
+RANKED = (
+    "Rank the crew by date",
+    "select full_name, rank() over (order by joined_on) from crew",
+)
+SORTED = ("Crew by rating", "select distinct full_name, rating from crew order by rating")
 BERGEN = (
     "Who is from Bergen?",
     "select t1.full_name from crew as t1 join port as t2 on t1.port_id = t2.port_id "
@@ -75,6 +81,9 @@ def ask(dsn: str, question: str, *context: tuple[str, str]) -> list[tuple[Any, .
         ("how many are there?", CREW, [(4,)]),
         ("How many of those?", OF_2022, [(3,)]),
         ("how many are there?", HOURS, [(3,)]),
+        ("how many are there?", AVERAGE, [(6,)]),
+        ("how many are there?", RANKED, [(4,)]),
+        ("without the rating", SORTED, [("Ada",), ("Bo",), ("Cy",), ("Di",)]),
         ("which ones?", RIGGERS, [("Ada",), ("Cy",)]),
         ("sort that by hours", LONG, [(6, 9), (4, 12), (2, 20)]),
         ("order them by hours, highest first", LONG, [(2, 20), (4, 12), (6, 9)]),
@@ -136,6 +145,22 @@ def test_a_join_that_repeats_rows_is_not_made(yard: str) -> None:
     """A port has many crew: to sort it by the rating of one has no meaning."""
     ports = ("List the ports.", "select name from port")
     assert Asker(yard).ask("sort that by rating", context=[ports]).sql is None
+
+
+def test_no_row_goes_because_it_has_none_of_what_is_shown_or_sorted_by(fresh_dsn: str) -> None:
+    dsn = filled(fresh_dsn, f"{YARD} insert into crew values (5, 'Ed', 'cook', '2022-02-02', null)")
+    crew = ("List the crew.", "select full_name from crew")
+    assert sorted(map(str, ask(dsn, "also show their port", crew)))[-1] == "('Ed', None)"
+    assert ask(dsn, "sort them by port", crew)[2:] == [("Di",), ("Cy",), ("Ed",)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["top {}", "the top {} jobs by hours", "jobs of more than {} hours", "jobs of {}k hours",
+     "jobs opened in the last {} years", "moving average of hours over {} months"],
+)  # fmt: skip
+def test_a_number_of_any_length_is_declined_at_worst(yard: str, question: str) -> None:
+    Asker(yard).ask(question.format("1" * 5000), context=[LONG])
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,9 @@ def test_every_mistake_is_told_with_its_place_and_the_nearest_name() -> None:
         ("cubes: &a [*a]", "aliases have no place in it"),
         ("a: &a [x]\nb: &b [*a, *a]\ncubes: [*b, *b]", "aliases have no place in it"),
         ("cubes: " + "[" * 500 + "]" * 500, "nested too deep"),
-        ("cubes: !!python/object/apply:os.system ['id']", "could not determine a constructor"),
+        ("cubes: !!python/object/apply:os.system ['id']", "tags have no place in it"),
+        ("cubes: !!bool maybe", "tags have no place in it"),
+        ("cubes: !!timestamp [x]", "tags have no place in it"),
         ("cubes: []\ncubes: []", "'cubes' is there twice"),
         ("cubes: [{name: a, name: b}]", "'name' is there twice"),
         ("? [a]\n: b", "a name must be a plain text"),
@@ -80,6 +82,17 @@ def test_every_mistake_is_told_with_its_place_and_the_nearest_name() -> None:
 )
 def test_hostile_and_broken_texts_are_refused_with_the_reason(text: str, told: str) -> None:
     assert told in problems(text)
+
+
+def test_a_code_is_what_is_written() -> None:
+    """YAML 1.1 makes numbers, dates and truth of texts that look like them."""
+    (cube,) = read(
+        "cubes: [{name: a, dimensions: [{name: b, meta: {legend: "
+        "{007: 1.50, 1.50: no, no: 010, 2024-01-31: 1e3, true: on}}}]}]"
+    ).cubes
+    assert cube.dimensions[0].legend == {
+        "007": "1.50", "1.50": "no", "no": "010", "2024-01-31": "1e3", "true": "on"
+    }  # fmt: skip
 
 
 def test_an_empty_document_says_nothing() -> None:

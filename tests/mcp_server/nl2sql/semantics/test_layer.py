@@ -317,6 +317,49 @@ def test_a_follow_up_meets_the_default_filter_too(market: str) -> None:
     assert "NOT voided" in (answer.sql or "")
 
 
+@pytest.mark.parametrize(
+    ("joined", "found"),
+    [
+        ("stall as t1 left join sale as t2 on t1.stall_id = t2.stall_id", [(0,), (1,), (2,), (2,)]),
+        ("sale as t2 right join stall as t1 using (stall_id)", [(0,), (1,), (2,), (2,)]),
+        ("stall as t1 full join sale as t2 on t1.stall_id = t2.stall_id", [(0,), (1,), (2,), (2,)]),
+        ("stall as t1 join sale as t2 on t1.stall_id = t2.stall_id", [(1,), (2,), (2,)]),
+    ],
+)
+def test_a_default_filter_leaves_rows_that_have_none_of_its_table(
+    own_market: str, joined: str, found: list[tuple[int]]
+) -> None:
+    SemanticLayer(filled(own_market, "insert into stall values (4, 'Closed', 'west', true)")).set(
+        SAID
+    )
+    sql = f"select t1.label, count(t2.sale_id) from {joined} group by t1.label"
+    answer = Asker(own_market).ask("sort that by label", context=[("sales by stall", sql)])
+    assert answer.follows
+    assert sorted(row[1:] for row in answer.rows) == found
+
+
+def test_mistakes_of_names_and_of_types_are_told_together(market: str) -> None:
+    with pytest.raises(SemanticsError) as caught:
+        SemanticLayer(market).check(
+            "cubes: [{name: sale, meta: {default_filter: qty}}, {name: stal}]"
+        )
+    assert [each.split(",")[0] for each in caught.value.problems] == [
+        "cube 'sale'",
+        "cube 'stal': no table 'stal'; did you mean 'stall'?",
+    ]
+
+
+def test_what_is_in_the_place_of_the_document_is_named(own_market: str) -> None:
+    layer = SemanticLayer(filled(
+        own_market,
+        "create schema borealis_nl2sql;"
+        "create view borealis_nl2sql.semantics as select '' document",
+    ))  # fmt: skip
+    for attempt in (lambda: layer.set(SAID), layer.remove):
+        with pytest.raises(NL2SQLError, match="is no table of this library's"):
+            attempt()
+
+
 def test_what_was_taught_is_shown_answers_and_is_taken_back(own_market: str) -> None:
     layer = SemanticLayer(own_market)
     question, sql = "How lively is the north hall?", "select count(*) from stall where hall='north'"
