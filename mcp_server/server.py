@@ -141,12 +141,19 @@ def _serving(platform: Platform, scope: ServerScope, about: str, speaker: type[I
 
 @asynccontextmanager
 async def _living(platform: Platform, scope: ServerScope) -> AsyncIterator[dict[str, object]]:
-    """While a server serves: connections are kept, and what one that was killed has left goes."""
+    """While a server serves: connections are kept, and what one that was killed has left goes.
+
+    At its end it waits for what calls have left to be done.
+    """
     async with keeping() as state, anyio.create_task_group() as tasks:
         if not (scope.read_only or scope.databases):
             tasks.start_soon(remove_left_behind, platform)
-        yield state
-        tasks.cancel_scope.cancel()
+        try:
+            yield state
+        finally:
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await platform.settled()
 
 
 async def serve_stdio(server: Server) -> None:

@@ -133,14 +133,26 @@ async def _run(connection: Connection, check: Check, long_seconds: float) -> lis
             return list(meaning(await rows(statement)))
 
 
-async def worth_an_index(connection: Connection) -> list[Row]:
+async def worth_an_index(connection: Connection, diagnosis: Diagnosis) -> list[Row]:
     """The statements that an index is looked for, those that take most time first.
 
-    On a connection as of `diagnose`. Raises NotPossibleError, and psycopg.Error.
+    On a connection after `diagnose`, to whose findings goes that there are none, or why not.
+    Raises psycopg.Error when the connection is lost.
     """
-    await _bound(connection)
-    rows = await _rows(connection, await _slow(connection, TEXT_CHARACTERS + 1))
-    return [row for row in rows if findings.worth_an_index(row)]
+    try:
+        rows = await _rows(connection, await _slow(connection, TEXT_CHARACTERS + 1))
+    except NotPossibleError as error:
+        diagnosis.not_checked[INDEX_ADVICE] = str(error)
+        return []
+    except psycopg.Error as error:
+        if connection_lost(error):
+            raise
+        diagnosis.not_checked[INDEX_ADVICE] = why(error)
+        return []
+    worth = [row for row in rows if findings.worth_an_index(row)]
+    if not worth:
+        diagnosis.fine.append(INDEX_ADVICE)
+    return worth
 
 
 OF_INDEXES: dict[Check, Callable[[Iterable[Index]], Iterator[Finding]]] = {

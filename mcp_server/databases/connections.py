@@ -5,6 +5,7 @@ import math
 import os
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -157,7 +158,10 @@ async def _hung_up(connection: Connection, task: "asyncio.Future[Any]") -> None:
     its number meanwhile.
     """
     if not connection.closed:
-        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        with (
+            socket.socket(fileno=os.dup(connection.fileno())) as line,
+            suppress(OSError),  # the other side was faster, and the end is there to be heard of
+        ):
             line.shutdown(socket.SHUT_RDWR)
     await asyncio.wait([task])
 

@@ -142,19 +142,20 @@ class Resources:
 
     async def cluster(self, id: str) -> str:
         """What is known of a cluster, or of a database that is there already."""
-        return await self._told(lambda: self._cluster(id))
+        return await self._told(lambda: self._cluster(id), id)
 
     async def table(self, id: str, schema: str, table: str) -> str:
         """A table in full, as M-Schema."""
-        return await self._told(lambda: self._table(id, schema, table))
+        return await self._told(lambda: self._table(id, schema, table), id)
 
     async def memory(self, scope: str) -> str:
         """The core blocks of a scope, in the one cluster for memories."""
-        return await self._told(lambda: self._blocks(self.scope.memory_home or "", scope))
+        home = self.scope.memory_home or ""
+        return await self._told(lambda: self._blocks(home, scope), home)
 
     async def memory_of(self, id: str, scope: str) -> str:
         """The core blocks of a scope in a cluster."""
-        return await self._told(lambda: self._blocks(id, scope))
+        return await self._told(lambda: self._blocks(id, scope), id)
 
     async def memory_scopes(self, cluster: str) -> list[str]:
         """The scopes that have memories in a cluster."""
@@ -193,10 +194,10 @@ class Resources:
             case _:
                 return []
 
-    async def _told(self, read: Callable[[], Awaitable[Answer]]) -> str:
-        """The text of a resource. Raises ResourceError, which clients get as it is."""
+    async def _told(self, read: Callable[[], Awaitable[Answer]], cluster: str) -> str:
+        """The text of a resource of a cluster. Raises ResourceError, which clients get as it is."""
         try:
-            answer = await self.platform.asked_again(read)
+            answer = await self.platform.asked_again(read, cluster)
         except NOT_THERE as error:
             raise ResourceNotFoundError(error.told(self.words)) from error
         except BorealisError as error:

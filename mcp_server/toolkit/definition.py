@@ -147,9 +147,9 @@ def bind(
         if name in signature.parameters
     }
 
-    async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
+    async def answered(run: Callable[[], Awaitable[Told]], cluster: str) -> Told:
         if not definition.effect.writes:
-            return await platform.asked_again(run)
+            return await platform.asked_again(run, cluster)
         done: Told | None = None
         try:
             done = await run()
@@ -170,7 +170,10 @@ def bind(
         # The SDK has begun a span of the call, and ends it.
         tracing.annotate(_told_by_span(fixed | arguments))
         try:
-            answer = await answered(lambda: definition.run(call, **fixed, **arguments))
+            answer = await answered(
+                lambda: definition.run(call, **fixed, **arguments),
+                call.arguments.get(CLUSTER_PARAMETER, ""),
+            )
         except AskFirst as asked:
             return asked.request
         except BorealisError as error:

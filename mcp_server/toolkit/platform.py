@@ -1,7 +1,8 @@
 """What tools stand on: the narrow port to the clusters, what a server may do, and one call."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ class Platform:
     plane: None for a server of databases that are there already, whose tools need none.
     found: clusters by what they were called a moment ago, with when to look again.
     forgotten: how often that was given up. What was looked up before is of an earlier time.
+    unfinished: what calls have left to be done after their answers.
     """
 
     plane: ControlPlane | None
@@ -48,6 +50,7 @@ class Platform:
     confirmations: Confirmations = field(default_factory=Confirmations)
     found: dict[str, tuple[Cluster, float]] = field(default_factory=dict)
     forgotten: int = 0
+    unfinished: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def clusters(self) -> ControlPlane:
@@ -59,6 +62,17 @@ class Platform:
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Run blocking work in a thread. A caller that leaves does not wait for its end."""
         return await to_thread.run_sync(work, abandon_on_cancel=True)
+
+    def afterwards(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin work that no call waits for, and that raises nothing; a server's end does wait."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.unfinished.add(task)
+        task.add_done_callback(self.unfinished.discard)
+
+    async def settled(self) -> None:
+        """Wait for the end of what calls have left to be done."""
+        while self.unfinished:
+            await asyncio.wait(self.unfinished)
 
     async def database(self, identifier: str) -> Database:
         """What to read by that name: a cluster, or a database that is there already.
@@ -88,15 +102,16 @@ class Platform:
         self.found.clear()
         self.forgotten += 1
 
-    async def asked_again(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def asked_again(self, read: Callable[[], Awaitable[T]], named: str) -> T:
         """What a call returns that only reads: asked once more where its cluster has gone.
 
         Another may have the name by now, and where the host has gone, the next one is asked.
+        named: the cluster that the call reads. What is known of others stays.
         """
         try:
             return await asked_again(read)
         except GONE:
-            self.forget()
+            self.found.pop(named, None)
             return await asked_again(read)
 
 

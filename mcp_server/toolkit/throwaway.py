@@ -21,6 +21,7 @@ from cluster_runtime import Tag
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError
+from mcp_server.databases.existing import Database
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import connected
 from mcp_server.toolkit.platform import Call, Platform
@@ -39,13 +40,15 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def throwaway(call: Call, cluster: Cluster, seconds: float) -> AsyncIterator[Cluster]:
+async def throwaway(call: Call, cluster: Database, seconds: float) -> AsyncIterator[Cluster]:
     """A branch of what a cluster is now; it keeps no backup and takes no snapshot.
 
     seconds: how long its SQL may take; a branch that a server left is removed some time after.
+    Nobody waits until it is deleted. It is marked as one that may go before, so whatever ends
+    meanwhile, the next server that starts removes it.
     """
     name = PREFIX + secrets.token_hex(6)
-    until = str(int(time.time() + seconds + SPARE_SECONDS))
+    platform = call.platform
     with anyio.CancelScope(shield=True):  # a caller that leaves meanwhile leaves no branch
         made = await call.off_loop(
             lambda: call.plane.restore_db_cluster_to_point_in_time(
@@ -54,16 +57,43 @@ async def throwaway(call: Call, cluster: Cluster, seconds: float) -> AsyncIterat
                 restore_type="copy-on-write",
                 use_latest_restorable_time=True,
                 deletion_protection=False,
-                tags=(Tag(TAG, until),),
+                tags=(_until(time.time() + seconds + SPARE_SECONDS),),
             )
         )
     try:
         yield made
     finally:
         with anyio.CancelScope(shield=True):
-            await call.off_loop(
-                lambda: call.plane.delete_db_cluster(name, delete_automated_backups=True)
-            )
+            await _marked(platform, made)
+        platform.afterwards(_removed(platform, name))
+
+
+def _until(moment: float) -> Tag:
+    return Tag(TAG, str(int(moment)))
+
+
+async def _marked(platform: Platform, branch: Cluster) -> None:
+    """Note in a branch that it may go now. What fails is logged: its time ends by itself."""
+
+    def mark() -> None:
+        arn = branch.describe().db_cluster_arn
+        platform.clusters.add_tags_to_resource(arn, (_until(time.time()),))
+
+    try:
+        await platform.off_loop(mark)
+    except BorealisError as error:
+        log.warning("mcp.branch_not_marked", cluster=branch.id, error=str(error))
+
+
+async def _removed(platform: Platform, name: str) -> None:
+    """Delete a branch. What fails is logged, and the next server that starts tries again."""
+    delete = partial(platform.clusters.delete_db_cluster, name, delete_automated_backups=True)
+    try:
+        await platform.off_loop(delete)
+    except ClusterNotFoundError:
+        return  # another server was faster
+    except BorealisError as error:
+        log.warning("mcp.branch_not_removed", cluster=name, error=str(error))
 
 
 async def remove_left_behind(platform: Platform) -> None:
@@ -71,21 +101,14 @@ async def remove_left_behind(platform: Platform) -> None:
 
     Nobody who starts a server asked for this: what fails is logged, and the next one tries again.
     """
-    plane = platform.clusters
     try:
-        everyone = await platform.off_loop(plane.describe_db_clusters)
+        everyone = await platform.off_loop(platform.clusters.describe_db_clusters)
     except BorealisError as error:
         log.warning("mcp.branches_not_looked_for", error=str(error))
         return
     for name in [each.db_cluster_identifier for each in everyone if is_left_behind(each)]:
         log.warning("mcp.branch_left_behind", cluster=name)
-        delete = partial(plane.delete_db_cluster, name, delete_automated_backups=True)
-        try:
-            await platform.off_loop(delete)
-        except ClusterNotFoundError:
-            continue  # another server was faster
-        except BorealisError as error:
-            log.warning("mcp.branch_not_removed", cluster=name, error=str(error))
+        await _removed(platform, name)
 
 
 def is_left_behind(cluster: DBCluster) -> bool:

@@ -1,6 +1,7 @@
 """Tools that say what ails a database or a query, and what mends it."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import psycopg
@@ -13,12 +14,11 @@ from mcp_server.advice.examining import (
     INDEX_ADVICE,
     Check,
     Diagnosis,
-    NotPossibleError,
     why,
     worth_an_index,
 )
 from mcp_server.advice.examining import diagnose as examine
-from mcp_server.advice.findings import Finding
+from mcp_server.advice.findings import Finding, Row
 from mcp_server.advice.indexing.trying import ALL_SECONDS as ADVICE_SECONDS
 from mcp_server.advice.indexing.trying import Advice, advise
 from mcp_server.advice.plans import plan_of
@@ -92,18 +92,20 @@ async def diagnose(
     handle = await call.database(cluster)
     wanted = checks or CHECKS
     limits = limits_of_a_call(seconds=ALL_SECONDS)
+    slow: list[Row] = []
     async with (
         examining(handle, database, limits) as connection,
         call.progress.during("examining"),
     ):
-        told = await interruptible(
-            connection,
-            examine(connection, wanted, long_seconds=long_seconds),
-            ALL_SECONDS,
-        )
-    tried = Advice()
-    if INDEX_ADVICE in wanted:
-        tried = await _index_advice(call, handle, database, told)
+
+        async def examined() -> Diagnosis:
+            told = await examine(connection, wanted, long_seconds=long_seconds)
+            if INDEX_ADVICE in wanted and _may_branch(call, handle, told):
+                slow[:] = await worth_an_index(connection, told)
+            return told
+
+        told = await interruptible(connection, examined(), ALL_SECONDS)
+    tried = await _index_advice(call, handle, database, slow, told) if slow else Advice()
 
     def wrap(items: object, first: bool) -> Json:
         page: dict[str, Json] = {"findings": items}
@@ -121,31 +123,29 @@ async def diagnose(
     return Answer([_told(each) for each in told.found], wrap, notes, fenced=True)
 
 
-async def _index_advice(
-    call: Call, handle: Database, database: str | None, told: Diagnosis
-) -> Advice:
-    """Try indexes on a branch; what is found goes to what was found before."""
-    if isinstance(handle, ExistingDatabase) or call.scope.read_only:
-        existing = isinstance(handle, ExistingDatabase)
+def _may_branch(call: Call, handle: Database, told: Diagnosis) -> bool:
+    """Whether indexes can be tried on a branch; else it is told why not."""
+    existing = isinstance(handle, ExistingDatabase)
+    if existing or call.scope.read_only:
         lacking = "this database has none" if existing else "this server only reads"
         told.not_checked[INDEX_ADVICE] = NO_BRANCH.format(lacking)
-        return Advice()
+        return False
+    return True
+
+
+async def _index_advice(
+    call: Call, handle: Database, database: str | None, slow: Sequence[Row], told: Diagnosis
+) -> Advice:
+    """Try indexes on a branch; what is found goes to what was found before."""
     try:
-        limits = limits_of_a_call(seconds=CHECK_SECONDS)
-        async with examining(handle, database, limits) as connection:
-            slow = await interruptible(connection, worth_an_index(connection), CHECK_SECONDS)
-        if not slow:
-            told.fine.append(INDEX_ADVICE)
-            return Advice()
-        cluster = await call.cluster(handle.identifier)
         async with (
-            throwaway(call, cluster, ADVICE_SECONDS) as branch,
+            throwaway(call, handle, ADVICE_SECONDS) as branch,
             call.progress.during("trying indexes on a branch"),
         ):
             advice = await advise(slow, branch, database)
     except psycopg.Error as error:
         told.not_checked[INDEX_ADVICE] = why(error)
-    except (NotPossibleError, BorealisError) as error:
+    except BorealisError as error:
         told.not_checked[INDEX_ADVICE] = str(error)
     else:
         told.found = sorted([*told.found, *advice.found], key=lambda one: CHECKS.index(one.check))

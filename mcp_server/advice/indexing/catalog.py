@@ -51,9 +51,12 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = any (%s::oid[]) and c.relkind in ('r', 'p', 'm') and c.relpersistence = 'p'
   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 """
-SIZE: LiteralString = """
-select coalesce(sum(pg_relation_size(t.relid)), 0)::int8 from pg_partition_tree(%s::regclass) t
+BUILT: LiteralString = """
+select sum(pg_relation_size(c.oid))::int8, array_agg(c.relname::text)
+from (select %(name)s::regclass union select relid from pg_partition_tree(%(name)s::regclass))
+     as part (oid) join pg_class c on c.oid = part.oid
 """
+"""The bytes of an index, and its name with those of its parts."""
 
 
 async def tables(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import mean
 
 from mcp_server.advice.findings import Finding, size, statement
 from mcp_server.advice.indexing.candidates import Candidate
@@ -30,6 +31,16 @@ class Measured:
     def told(self) -> str:
         """The time, for people."""
         return f"{'more than ' if self.at_least else ''}{self.ms:.1f} ms"
+
+    @classmethod
+    def of_all(cls, each: Sequence["Measured"]) -> "Measured":
+        """Of several sets of values: the mean; where one was stopped, that one stands for all."""
+        stopped = next((one for one in each if one.at_least), None)
+        return stopped or cls(
+            mean(one.ms for one in each),
+            mean(one.cost for one in each),
+            frozenset[str]().union(*(one.indexes for one in each)),
+        )
 
 
 @dataclass(slots=True)

@@ -9,11 +9,10 @@ with `pg_catalog` alone searched.
 import json
 import secrets
 import time
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from statistics import mean
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import psycopg
@@ -49,11 +48,12 @@ from mcp_server.sessions import connected, fetched, reading
 from mcp_server.sql_errors import connection_lost
 
 T = TypeVar("T")
+Work = Callable[[Connection], Coroutine[Any, Any, T]]
 
 STATEMENTS_MAX = 8
 CANDIDATES_MAX = 12
 ALL_SECONDS = 60.0
-"""After which nothing new is begun."""
+"""Of one check; what runs then is stopped."""
 RUN_SECONDS = 10.0
 BUILD_SECONDS = 30.0
 VALUES = 3
@@ -66,6 +66,7 @@ ROWS_MIN = 1000
 RUNNING = limits_of_a_call(VALUES, RUN_SECONDS)
 BUILDING = limits_of_a_call(seconds=BUILD_SECONDS)
 SETTLED = "rollback; deallocate all"
+ANALYZE = "analyze, timing off"
 ADVISING = anyio.Semaphore(1)
 """One check at a time: it has two connections, and who has one while it waits for another may wait
 for one that waits as well."""
@@ -94,20 +95,53 @@ class _Statement:
 async def advise(slow: Sequence[Row], branch: Database, database: str | None) -> Advice:
     """Which indexes the statements lack. branch: of the cluster, and thrown away afterwards.
 
-    Raises psycopg.Error when a connection is lost.
+    Raises psycopg.Error when the branch is lost.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(ADVISING)
-        reader = await stack.enter_async_context(reading(branch, database, RUNNING))
         builder = await stack.enter_async_context(connected(branch, database, BUILDING))
+        reader = await stack.enter_async_context(_Reader(branch, database))
         await builder.execute(catalog.PINNED)
         return await _Trial(reader, builder).run(slow)
 
 
-class _Trial:
-    """One check: a connection of the reader, and one of the master user."""
+class _Reader:
+    """A session of the reader, and another one where a statement did not end with less."""
 
-    def __init__(self, reader: Connection, builder: Connection) -> None:
+    def __init__(self, branch: Database, database: str | None) -> None:
+        self._branch, self._database = branch, database
+        self._stack = AsyncExitStack()
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def alone(
+        self, work: Callable[[Connection], Coroutine[Any, Any, T]], seconds: float
+    ) -> T:
+        """What work in a transaction of its own returns. Raises NL2SQLError and psycopg.Error."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            await self._stack.aclose()
+            session = reading(self._branch, self._database, RUNNING)
+            self._connection = connection = await self._stack.enter_async_context(session)
+        try:
+            done = await interruptible(connection, work(connection), seconds)
+        except (NL2SQLError, psycopg.Error):
+            if not connection.closed:
+                await connection.execute(SETTLED)
+            raise
+        await connection.execute(SETTLED)
+        return done
+
+
+class _Trial:
+    """One check: sessions of the reader, and one of the master user."""
+
+    def __init__(self, reader: _Reader, builder: Connection) -> None:
         self._reader, self._builder = reader, builder
         self._until = time.monotonic() + ALL_SECONDS
         self._advice = Advice()
@@ -137,18 +171,19 @@ class _Trial:
     async def _prepared(self, name: str, row: Row) -> _Statement | None:
         """A statement that can be tried, run as things are; None for one that reads no table.
 
-        Raises NotReadError and NL2SQLError.
+        Raises NotReadError and NL2SQLError. What reads its text is in a thread: it takes its time.
         """
-        # sqlglot takes its time for a long text.
         query = await to_thread.run_sync(as_query, row["query"])
         if query is None:
             return None
-        if time.monotonic() > self._until:
-            raise NotReadError(NO_TIME)
-        tables = await self._alone(catalog.tables(self._reader, tables_of(query), RUNNING))
+        named = await to_thread.run_sync(tables_of, query)
+        seconds = self._at_most(RUN_SECONDS)
+        limits = limits_of_a_call(VALUES, seconds)
+        tables = await self._reader.alone(lambda to: catalog.tables(to, named, limits), seconds)
         if not tables:
             return None
-        found = read(query, {table: facts.columns for table, facts in tables.items()})
+        columns = {table: facts.columns for table, facts in tables.items()}
+        found = await to_thread.run_sync(read, query, columns)
         wanted = [
             candidate
             for table, asked in found.asked
@@ -160,11 +195,11 @@ class _Trial:
         known = list(dict.fromkeys(run for run in runs if run is not None))
         if not known:
             raise NotReadError("there are no values to try it with: no rows, or nothing but NULL")
-        before = await self._measured(known[:1])
+        before = await self._measured(known[0])
         if before.ms > LONG_MS:
             del known[1:]
-        elif known[1:]:
-            before = await self._measured(known)
+        else:
+            before = Measured.of_all([before, *[await self._measured(run) for run in known[1:]]])
         tried = Tried(name, row["query"], row["calls"], before)
         written = frozenset(table.written for table in tables.values())
         return _Statement(tried, known, written, list(dict.fromkeys(wanted)))
@@ -190,56 +225,62 @@ class _Trial:
     async def _build_each(self, statements: Sequence[_Statement]) -> None:
         """Each candidate in turn, alone: what it does for the statements of its table."""
         wanted = list(dict.fromkeys(each for one in statements for each in one.candidates))
-        for number, candidate in enumerate(wanted):
-            if number >= CANDIDATES_MAX or time.monotonic() > self._until:
-                late = NO_TIME if number < CANDIDATES_MAX else "enough others were tried"
-                self._advice.not_tried[f"index on {candidate.place}"] = late
-                continue
+        for candidate in wanted[:CANDIDATES_MAX]:
             try:
                 await self._try(candidate, statements)
             except (NotReadError, NL2SQLError, psycopg.Error) as error:
                 self._advice.not_tried[f"index on {candidate.place}"] = _why(error)
+        for candidate in wanted[CANDIDATES_MAX:]:
+            self._advice.not_tried[f"index on {candidate.place}"] = "enough others were tried"
 
     async def _try(self, candidate: Candidate, statements: Sequence[_Statement]) -> None:
         index = f"borealis_advice_{secrets.token_hex(6)}"
-        await self._build(catalog.create(candidate, index))
+        await self._build(catalog.create(candidate, index), self._at_most(BUILD_SECONDS))
         try:
-            self._sizes[candidate] = await self._size(candidate, index)
+            names = await self._built(candidate, index)
             for one in statements:
-                if time.monotonic() > self._until:
-                    raise NotReadError(NO_TIME)
                 if candidate.table in one.tables:
-                    after = await self._measured(one.runs)
-                    if after.indexes - one.tried.before.indexes:
-                        one.tried.with_index[candidate] = after
+                    await self._run_with(candidate, names, one)
         finally:
-            await self._build(catalog.drop(candidate, index))
+            await self._build(catalog.drop(candidate, index), BUILD_SECONDS)
 
-    async def _build(self, statement: str) -> None:
+    async def _run_with(self, candidate: Candidate, names: frozenset[str], one: _Statement) -> None:
+        """What a candidate does for a statement. names: of the index, and of its partitions'."""
+        try:
+            after = Measured.of_all([await self._measured(run) for run in one.runs])
+        except (NL2SQLError, psycopg.Error) as error:
+            failed = f"{one.tried.name} with an index on {candidate.place}"
+            self._advice.not_tried[failed] = _why(error)
+            return
+        if after.indexes & names:
+            one.tried.with_index[candidate] = after
+
+    async def _build(self, statement: str, seconds: float) -> None:
         work = self._builder.execute(statement.encode())
-        await interruptible(self._builder, work, BUILD_SECONDS)
+        try:
+            await interruptible(self._builder, work, seconds)
+        except QueryTimeoutError as late:
+            raise NotReadError(f"to build it takes more than {seconds:.0f} s") from late
 
-    async def _size(self, candidate: Candidate, index: str) -> int:
-        cursor = await self._builder.execute(catalog.SIZE, [catalog.index_name(candidate, index)])
-        (size,) = await cursor.fetchone() or (0,)
-        return int(size)
+    async def _built(self, candidate: Candidate, index: str) -> frozenset[str]:
+        """The names of an index and of its parts, whose size is noted."""
+        name = {"name": catalog.index_name(candidate, index)}
+        cursor = await self._builder.execute(catalog.BUILT, name)
+        size, names = await cursor.fetchone() or (0, [])
+        self._sizes[candidate] = int(size)
+        return frozenset(names)
 
-    async def _measured(self, runs: Sequence[str]) -> Measured:
-        """Run each twice, as short as it was; without an end within RUN_SECONDS, that long."""
-        times, costs, indexes = [], [], set[str]()
-        for sql in runs:
-            plan = await self._explained("analyze, timing off", sql)
-            if plan is None:
-                plan = await self._explained("costs", sql)
-                cost, used = (0.0, frozenset[str]()) if plan is None else (plan.cost, plan.indexes)
-                return Measured(RUN_SECONDS * 1000, cost, used, at_least=True)
-            took = plan.execution_ms or 0.0
-            if took < LONG_MS and (again := await self._explained("analyze, timing off", sql)):
-                took = min(took, again.execution_ms or took)
-            times.append(took)
-            costs.append(plan.cost)
-            indexes |= plan.indexes
-        return Measured(mean(times), mean(costs), frozenset(indexes))
+    async def _measured(self, sql: str) -> Measured:
+        """Run one twice, as short as it was; without an end within RUN_SECONDS, that long."""
+        plan = await self._explained(ANALYZE, sql)
+        if plan is None:
+            plan = await self._explained("costs", sql)
+            cost, used = (0.0, frozenset[str]()) if plan is None else (plan.cost, plan.indexes)
+            return Measured(RUN_SECONDS * 1000, cost, used, at_least=True)
+        took = plan.execution_ms or 0.0
+        if took < LONG_MS and (again := await self._explained(ANALYZE, sql)):
+            took = min(took, again.execution_ms or took)
+        return Measured(took, plan.cost, plan.indexes)
 
     async def _explained(self, options: str, sql: str) -> Plan | None:
         """The plan of a query; None where it does not end within its time. Raises NL2SQLError."""
@@ -250,24 +291,21 @@ class _Trial:
         return plan_of(json.loads(text or "[]"))
 
     async def _rows(self, sql: str) -> list[TextRow]:
-        """Rows of a query that passes the guard. Raises NL2SQLError."""
-        work = fetched(self._reader, sql, RUNNING)
-        return (await self._alone(work)).texts
+        """Rows of a query that passes the guard. Raises NL2SQLError, and NotReadError."""
+        seconds = self._at_most(RUN_SECONDS)
+        limits = limits_of_a_call(VALUES, seconds)
+        return (await self._reader.alone(lambda to: fetched(to, sql, limits), seconds)).texts
 
-    async def _alone(self, work: Coroutine[Any, Any, T]) -> T:
-        """What work on the reader's connection returns; its transaction is over then."""
-        try:
-            done = await interruptible(self._reader, work, RUN_SECONDS)
-        except (NL2SQLError, psycopg.Error):
-            if not self._reader.closed:
-                await self._reader.execute(SETTLED)
-            raise
-        await self._reader.execute(SETTLED)
-        return done
+    def _at_most(self, seconds: float) -> float:
+        """What something may take. Raises NotReadError when the time of the check is over."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise NotReadError(NO_TIME)
+        return min(seconds, left)
 
 
 def _why(error: Exception) -> str:
-    """What is told of what could not be tried. Raises the error where the connection is lost."""
+    """What is told of what could not be tried. Raises the error where the branch is lost."""
     if not isinstance(error, psycopg.Error):
         return clip(str(error), WHY_CHARACTERS)
     if connection_lost(error):

@@ -1,5 +1,6 @@
 """Throw-away branches: what they tell is what the call did, and none stays behind."""
 
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,7 +11,9 @@ import pytest
 from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime, Tag
+from cluster_runtime.api.client.transport import EndpointUnreachableError
 from mcp_server import sessions
+from mcp_server.server import build_server
 from mcp_server.toolkit import throwaway
 from mcp_server.toolkit.throwaway import PREFIX, TAG, Moment, is_left_behind
 from mcp_server.tools import changes
@@ -124,6 +127,58 @@ async def test_a_migration_tells_its_own_changes_while_a_transaction_is_open(
         connection.commit()
     assert "mine" in done["text"]
     assert "unfinished" not in done["text"]
+
+
+class Hindered:
+    """A control plane whose deletions wait, or fail as where their host has just ended."""
+
+    def __init__(self, plane: Runtime) -> None:
+        self.may, self.fails = threading.Event(), False
+        self._plane = plane
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plane, name)
+
+    def delete_db_cluster(self, identifier: str, **options: Any) -> Any:
+        if self.fails:
+            raise EndpointUnreachableError("no answer; is its host running?", sent=True)
+        self.may.wait()
+        return self._plane.delete_db_cluster(identifier, **options)
+
+
+def left_of(runtime: Runtime) -> list[str]:
+    """The throw-away branches that there are."""
+    names = [each.db_cluster_identifier for each in runtime.describe_db_clusters()]
+    return [each for each in names if each.startswith(PREFIX)]
+
+
+async def test_no_answer_waits_until_its_branch_is_deleted(
+    runtime: Runtime, busy: ClusterHandle
+) -> None:
+    plane: Any = Hindered(runtime)
+    with anyio.fail_after(HANGS_SECONDS):
+        async with Client(build_server(plane)) as client:
+            try:
+                call = {"cluster": "busy", "sql": WRITE}
+                answer = await client.call_tool("preview_write", call)
+                assert not answer.is_error, answer.content
+                assert len(left_of(runtime)) == 1
+            finally:
+                plane.may.set()
+    assert not left_of(runtime)  # the end of a server waits for it
+
+
+async def test_a_branch_whose_deletion_failed_is_removed_by_the_next_server(
+    runtime: Runtime, busy: ClusterHandle
+) -> None:
+    plane: Any = Hindered(runtime)
+    plane.fails = True
+    seen = await Tools(build_server(plane))("preview_write", cluster="busy", sql=WRITE)
+    assert seen["rows_touched"] == [1]
+    assert len(left_of(runtime)) == 1
+    async with Client(build_server(runtime)) as client:
+        await client.list_tools()
+        await anyio.to_thread.run_sync(wait_until, lambda: not left_of(runtime))
 
 
 async def test_what_a_killed_server_left_is_removed_by_the_next_one(
