@@ -357,6 +357,12 @@ class Recent:
         with self._lock:
             return self._recipes.get(key)
 
+    def forget(self, thread_id: str) -> None:
+        """A thread is deleted: it takes memory no longer."""
+        with self._lock:
+            for key in [key for key in self._recipes if key.thread_id == thread_id]:
+                del self._recipes[key]
+
     def __setitem__(self, key: Key, recipes: Recipes) -> None:
         with self._lock:
             self._recipes[key] = recipes
