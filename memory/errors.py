@@ -5,8 +5,12 @@ clusters as well; errors of PostgreSQL that a caller can do something about pass
 raised them. Messages never quote a DSN or a value.
 """
 
+from typing import TypeVar
+
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Said
+
+E = TypeVar("E", bound=BaseException)
 
 
 class AgentMemoryError(BorealisError):
@@ -83,3 +87,16 @@ class TypeNotAllowedError(AgentMemoryError):
     def __init__(self, *said: Said, refused: tuple[str, str] | None = None) -> None:
         super().__init__(*said)
         self.refused = refused
+
+
+def without_frames(error: E) -> E:
+    """An error like this one that holds nothing of where it was raised, to be kept.
+
+    Made without its constructor, whose parameters need not be what `args` holds.
+    """
+    kind = type(error)
+    made = kind.__new__(kind, *error.args)
+    made.args = error.args
+    made.__dict__.update(error.__dict__)
+    made.__cause__ = None if error.__cause__ is None else without_frames(error.__cause__)
+    return made

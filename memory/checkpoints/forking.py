@@ -1,7 +1,7 @@
 """A conversation and its database, taken up again from a checkpoint, on a branch of the cluster."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -134,14 +134,8 @@ class Forking(DriverOwner):
             saver = self._over(branch)
             self._require_end(key, await saver._driver.arun(saver._renewed(key)))
         except BaseException:
-            # Stopped meanwhile, the branch may still be made: a thread cannot be called back.
-            await asyncio.wait([making])
-            try:
-                if saver is not None:
-                    await saver.aclose()
-            finally:
-                if not making.cancelled() and making.exception() is None:
-                    await _awaited(partial(runtime.delete_db_cluster, db_cluster_identifier))
+            delete = partial(runtime.delete_db_cluster, db_cluster_identifier)
+            await _to_its_end(_undo(making, saver, delete))
             raise
         return Fork(saver, key.config(), branch)
 
@@ -207,6 +201,35 @@ class Forking(DriverOwner):
                 f"with {latest.checkpoint_id}, or after it: name that one; a graph that runs with "
                 "durability='sync' stores each by itself"
             )
+
+
+async def _undo(
+    making: "asyncio.Future[Any]", saver: DriverOwner | None, delete: partial[Any]
+) -> None:
+    """Leave nothing of a fork that failed, or was stopped: then its branch may still be made.
+
+    A thread cannot be called back.
+    """
+    await asyncio.wait([making])
+    try:
+        if saver is not None:
+            await saver.aclose()
+    finally:
+        if not making.cancelled() and making.exception() is None:
+            await _awaited(delete)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it, however often the caller is cancelled meanwhile; then it is."""
+    task, stopped = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            stopped = True
+    await task
+    if stopped:
+        raise asyncio.CancelledError
 
 
 async def _awaited(call: Any) -> Any:

@@ -12,6 +12,8 @@ returned. Here they wait for each other for a moment, and go to the database as 
 * They wait until nobody has come for LINGER_SECONDS: while a node works, its input is stored.
 * Whatever was brought is stored, or somebody is told: where a call ends that others count on, as
   one that was cancelled, it sends what nobody is left to send (`rest`), or fails it (`give_up`).
+* Each call has a deadline of its own. Where that of the call that sends passes, its own fails, and
+  another call sends the rest within its own (`late`).
 
 Decisions only: no clock, no waiting, no statement. The caller asks `next` what to do, does it, and
 asks again. Futures are what the callers wait on; a lock makes each decision one step.
@@ -27,6 +29,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMetadata
 
 from memory.checkpoints.rows import Key
+from memory.errors import without_frames
 from memory.forked import FreshLock, after_fork
 
 T = TypeVar("T")
@@ -127,7 +130,7 @@ class Batch(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Send(Generic[T]):
-    """Store this now, then tell `ended` or `abandoned`."""
+    """Store this now, then tell `ended`, `abandoned` or `late`."""
 
     batch: Batch[T]
 
@@ -253,35 +256,40 @@ class Gathering(Generic[T]):
         with self._lock:
             for entry, error in zip(batch.entries, errors, strict=True):
                 self._finish(entry, error)
-            lane = self._lanes.get(batch.thread_id)
-            if lane is not None and lane.flying is batch:
-                lane.flying = None
-                if lane.open is not None:
-                    # What came meanwhile and stands on a checkpoint that is not there now.
-                    _keep(lane.open, [e for e in lane.open.entries if not self._fail_if_lost(e)])
-                self._tidy(batch.thread_id)
-            batch.ended.set_result(None)
+            self._over(batch)
+
+    def late(
+        self,
+        batch: Batch[T],
+        errors: Sequence[Exception | None],
+        sender: Entry[T] | None,
+        error: Exception,
+    ) -> None:
+        """The time of the call that sends a batch has passed; errors: of the first, which it sent.
+
+        sender: what it brought, which fails; None: of a reader. The rest is sent by another call of
+        it, or fails too if there is none.
+        """
+        with self._lock:
+            for entry, answer in zip(batch.entries, errors, strict=False):
+                self._finish(entry, answer)
+            if sender is not None and not sender.finished:
+                self._finish(sender, error)
+            left = [e for e in batch.entries if not e.finished and not self._fail_if_lost(e)]
+            if sender is not None and all(entry.alone for entry in left):
+                for entry in left:
+                    self._finish(entry, error)
+                left = []
+            batch.entries = left
+            if left:
+                self._hand_back(batch)
+            else:
+                self._over(batch)
 
     def abandoned(self, batch: Batch[T]) -> None:
         """Who sent a batch was stopped: another call of it sends it, or `rest` tells who does."""
         with self._lock:
-            lane = self._lanes.get(batch.thread_id)
-            if lane is None or lane.flying is not batch:
-                return
-            lane.flying = None
-            later, batch.due = lane.open, True
-            if later is not None:
-                for entry in later.entries:
-                    entry.batch = batch
-                batch.entries += later.entries
-            lane.open = batch
-            ended, batch.ended = batch.ended, _signal()
-            _keep(batch, [e for e in batch.entries if e.returned or not e.withdrawn])
-            for entry in batch.entries:
-                _wake(entry)
-                entry.wake = _signal()
-            self._tidy(batch.thread_id)
-            ended.set_result(None)
+            self._hand_back(batch)
 
     def withdraw(self, entry: Entry[T]) -> None:
         """The call of this entry is over, however it ended; what it brought goes if it may."""
@@ -316,15 +324,53 @@ class Gathering(Generic[T]):
     def loss(self, key: Key) -> Exception | None:
         """Why a checkpoint was not stored, as far as is known."""
         with self._lock:
-            return self._lost.get(key)
+            return self._lost_with(key)
 
     def found(self, key: Key) -> None:
         """A checkpoint was seen in the database."""
         with self._lock:
             self._lost.pop(key, None)
 
+    def _over(self, batch: Batch[T]) -> None:
+        """Nothing of a batch is on its way any more."""
+        lane = self._lanes.get(batch.thread_id)
+        if lane is not None and lane.flying is batch:
+            lane.flying = None
+            if lane.open is not None:
+                # What came meanwhile and stands on a checkpoint that is not there now.
+                _keep(lane.open, [e for e in lane.open.entries if not self._fail_if_lost(e)])
+            self._tidy(batch.thread_id)
+        batch.ended.set_result(None)
+
+    def _hand_back(self, batch: Batch[T]) -> None:
+        """What is on its way waits again, with what came since."""
+        lane = self._lanes.get(batch.thread_id)
+        if lane is None or lane.flying is not batch:
+            return
+        lane.flying = None
+        later, batch.due = lane.open, True
+        if later is not None:
+            for entry in later.entries:
+                entry.batch = batch
+            batch.entries += later.entries
+        lane.open = batch
+        ended, batch.ended = batch.ended, _signal()
+        kept = [e for e in batch.entries if e.returned or not e.withdrawn]
+        _keep(batch, [e for e in kept if not self._fail_if_lost(e)])
+        for entry in batch.entries:
+            _wake(entry)
+            entry.wake = _signal()
+        self._tidy(batch.thread_id)
+        ended.set_result(None)
+
+    def _lost_with(self, key: Key) -> Exception | None:
+        # Each call raises one of its own: one that was raised holds its frames, and their values.
+        error = self._lost.get(key)
+        return None if error is None else without_frames(error)
+
     def _fail_if_lost(self, entry: Entry[T]) -> bool:
-        error = next((self._lost[key] for key in entry.stands_on if key in self._lost), None)
+        lost = next((key for key in entry.stands_on if key in self._lost), None)
+        error = None if lost is None else self._lost_with(lost)
         if error is not None:
             self._finish(entry, error)
         return error is not None
@@ -334,7 +380,7 @@ class Gathering(Generic[T]):
         if entry.is_put and error is None:
             self._lost.pop(entry.key, None)
         elif entry.is_put and error is not None:
-            self._lost[entry.key] = error
+            self._lost[entry.key] = without_frames(error)
             if len(self._lost) > REMEMBERED_LOSSES:
                 self._lost.popitem(last=False)
         _wake(entry)

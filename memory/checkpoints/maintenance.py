@@ -24,6 +24,10 @@ DELETED: LiteralString = (
     "select thread_key from {schema}.memory_threads where deleted_at is not null and tenant = %s"
     " order by thread_key limit %s"
 )
+CUT_OFF: LiteralString = (
+    "select thread_key from {schema}.memory_threads"
+    " where deleted_at is not null and tenant = %s and thread_id = %s"
+)
 REMOVE: LiteralString = "select {schema}.memory_remove(%s, %s, %s::text[], %b::bytea[])"
 COLLECT: LiteralString = "select {schema}.memory_collect(%s, %s, %b, %s)"
 OF_RUNS: LiteralString = """select t.thread_id, c.ns, c.checkpoint_id
@@ -49,12 +53,14 @@ def copy(scope: Scope, source: str, target: str) -> Plan[None]:
 def delete(scope: Scope, thread_id: str) -> Plan[None]:
     """Cut a thread off, then remove its rows batch by batch."""
 
-    def cut_off() -> Steps[int | None]:
-        row = yield FetchOne(scope.render(DELETE), (scope.tenant, storable(str(thread_id))))
-        return row[0]  # type: ignore[no-any-return]
+    def cut_off() -> Steps[list[int]]:
+        named = (scope.tenant, storable(str(thread_id)))
+        yield FetchOne(scope.render(DELETE), named)
+        # Not its answer: it may have been lost, or a process died before it had removed the rows.
+        rows = yield FetchAll(scope.render(CUT_OFF), named)
+        return [key for (key,) in rows]
 
-    key = yield from attempt(cut_off)
-    if key is not None:
+    for key in (yield from attempt(cut_off)):
         yield from drain(scope, key)
 
 

@@ -96,6 +96,7 @@ class Removing(DriverOwner):
 
     def _delete(self, thread_id: str) -> Plan[None]:
         yield from self._writing.settled(str(thread_id))
+        self._writing.recent.forget(str(thread_id))
         yield from maintenance.delete(self._scope, thread_id)
 
     def _delete_for_runs(self, run_ids: Sequence[str]) -> Plan[None]:

@@ -78,6 +78,7 @@ class Writing:
         self.recent = Recent(REMEMBERED_CHECKPOINTS)
         self._gathering: Gathering[Call] = Gathering()
         self._delta_channels: frozenset[str] = frozenset()
+        self._lock = FreshLock()
 
     def put(
         self,
@@ -101,7 +102,9 @@ class Writing:
         row = build(parent)
         # Before it is there: a child that is put with it takes over what this one has.
         self.recent[row.key] = row.recipes
-        self._delta_channels |= delta_channels(metadata)
+        delta = delta_channels(metadata)
+        with self._lock:
+            self._delta_channels |= delta
         call = self._put_call(row, partial(build, None))
         company = put_has_company(config, checkpoint, metadata)
         yield from self._store(config, Entry(row.key, call, True, company, stands_on))
@@ -174,7 +177,7 @@ class Writing:
         gathering.add(entry)
         try:
             while not isinstance(step := gathering.next(entry), Done):
-                if (yield from self._do(step)):
+                if (yield from self._do(step, sender=entry)):
                     continue
                 if isinstance(step, Wait) and step.seconds is None:
                     yield from self._at_once(entry)
@@ -212,45 +215,67 @@ class Writing:
             if (error := next((e.error for e in send.batch.entries if e.error), None)) is not None:
                 log.warning("memory.not_stored", thread_id=thread_id, error=type(error).__name__)
 
-    def _do(self, step: Send[Call] | Wait, seconds: float | None = None) -> Plan[bool]:
-        """Send, or wait; whether it happened in time. seconds: for sending, if not as usual."""
+    def _do(
+        self,
+        step: Send[Call] | Wait,
+        seconds: float | None = None,
+        sender: Entry[Call] | None = None,
+    ) -> Plan[bool]:
+        """Send, or wait; whether it happened in time.
+
+        seconds: for sending what no other call sends, if this one's own do not count. sender: what
+        the call brought that sends, if it brought some.
+        """
         if isinstance(step, Wait):
             ended: bool = yield Pause(step.future, step.seconds)
             return ended
-        errors: Sequence[Exception | None] | None = None
+        entries, answers = step.batch.entries, None
         try:
-            errors = yield from self._delivered(step.batch.entries, seconds)
+            answers = yield from self._delivered(entries, seconds)
         finally:
-            if errors is None:
+            if answers is None:
                 self._gathering.abandoned(step.batch)
-            else:
-                self._gathering.ended(step.batch, errors)
+        errors, late = answers
+        if late is None:
+            self._gathering.ended(step.batch, errors)
+        elif seconds is not None:
+            rest = len(entries) - len(errors)
+            self._gathering.ended(step.batch, [*errors, *[late] * rest])
+        else:
+            self._gathering.late(step.batch, errors, sender, late)
+            if sender is None:
+                raise late
         return True
 
     def _delivered(
         self, entries: Sequence[Entry[Call]], seconds: float | None
-    ) -> Plan[list[Exception | None]]:
-        """Send calls together; if the database refuses that, one by one. An error for each."""
+    ) -> Plan[tuple[list[Exception | None], OperationTimeoutError | None]]:
+        """Send calls together; if the database refuses that, one by one.
+
+        An error for each of the first ones, and why the rest was not sent: time was over.
+        """
         try:
             yield from self._together(entries, seconds)
         except OperationTimeoutError as error:
-            return [error] * len(entries)
+            return [], error
         except Exception as error:  # noqa: BLE001 - each call raises its own
             if len(entries) == 1:
-                return [error]
+                return [error], None
         else:
-            return [None] * len(entries)
+            return [None] * len(entries), None
         errors: list[Exception | None] = []
         lost: Exception | None = None
         for entry in entries:
             if lost is None:
-                found = (yield from self._delivered([entry], seconds))[0]
+                found, late = yield from self._delivered([entry], seconds)
+                if late is not None:
+                    return errors, late
                 # Nothing after a checkpoint that is not there, as LangGraph would have it.
-                lost = found if entry.is_put else None
-                errors.append(found)
+                lost = found[0] if entry.is_put else None
+                errors += found
             else:
                 errors.append(lost)
-        return errors
+        return errors, None
 
     def _together(self, entries: Sequence[Entry[Call]], seconds: float | None = None) -> Plan[None]:
         """Send calls in their order, in as few statements as they fit in."""
@@ -331,6 +356,12 @@ class Recent:
         """What is known of a checkpoint."""
         with self._lock:
             return self._recipes.get(key)
+
+    def forget(self, thread_id: str) -> None:
+        """A thread is deleted: it takes memory no longer."""
+        with self._lock:
+            for key in [key for key in self._recipes if key.thread_id == thread_id]:
+                del self._recipes[key]
 
     def __setitem__(self, key: Key, recipes: Recipes) -> None:
         with self._lock:

@@ -20,6 +20,7 @@ Distance = Literal["cosine", "l2", "inner_product"]
 
 UNKNOWN_DIMENSIONS = 0
 RERANK = 10
+MOST_OWN_INDEXES = 16
 
 
 class BorealisIndexConfig(IndexConfig, total=False):
@@ -34,6 +35,7 @@ class BorealisIndexConfig(IndexConfig, total=False):
     language: the text search configuration of hybrid searches; by default "auto", each text's own.
     exact_up_to: a namespace of so many vectors is searched exactly, a larger one by the index;
         without it, whichever costs less.
+    own_indexes: at most so many big namespaces have an HNSW index of their own (16; 0: none).
     """
 
     distance_type: Distance
@@ -41,6 +43,7 @@ class BorealisIndexConfig(IndexConfig, total=False):
     hybrid: bool
     language: str
     exact_up_to: int
+    own_indexes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Index:
     hybrid: bool
     language: str
     exact_up_to: int | None
+    own_indexes: int
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Index":
@@ -83,6 +87,11 @@ class Index:
             _require_few(dims, vector_type)
         fields = config.get("fields") or ["$"]
         exact_up_to = config.get("exact_up_to")
+        own_indexes = config.get("own_indexes", MOST_OWN_INDEXES)
+        if isinstance(own_indexes, bool) or not isinstance(own_indexes, int) or own_indexes < 0:
+            raise ConfigurationError(
+                f"own_indexes is {own_indexes!r}; it must be a number of indexes, 0 for none"
+            )
         return cls(
             embeddings=embeddings,
             dims=dims,
@@ -94,6 +103,7 @@ class Index:
             hybrid=bool(config.get("hybrid", False)),
             language=str(config.get("language", AUTO)),
             exact_up_to=None if exact_up_to is None else int(exact_up_to),
+            own_indexes=own_indexes if kind == "hnsw" else 0,
         )
 
     def of_dimensions(self, dims: int) -> "Index":

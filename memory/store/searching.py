@@ -21,6 +21,7 @@ from memory.errors import AgentMemoryError
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
 from memory.store.items import LIVE, item_value, path_of, renew, search_item
+from memory.store.own_indexes import OWN_PREFIX
 from memory.store.planning import (
     COUNT_UP_TO,
     Approximate,
@@ -40,6 +41,13 @@ FILTERED = (
     "exists (select from {schema}.memory_items i join {schema}.memory_namespaces n using (ns_key)"
     " where i.item_key = v.item_key and {where})"
 )
+
+ONLY = sql.SQL(
+    "v.ns_key = {key} and (select count(*) from (select from {schema}.memory_namespaces n"
+    " where {bounds} limit 2) few) = 1"
+)
+"""A literal, since the planner has to see that it is the index's. Where other namespaces have come
+below the prefix since it was counted, nothing is found, and the search is made exactly."""
 
 COLUMNS = sql.SQL("n.path, i.key, i.value, i.sealed, i.created_at, i.updated_at, i.ttl, i.item_key")
 
@@ -162,15 +170,23 @@ class Search:
         if sizes is None:
             bounds, parameters = self._namespace_conditions()
             table = sql.Identifier(self._scope.schema, "memory_vectors").as_string()
+            own = sql.Identifier(self._scope.schema, OWN_PREFIX).as_string().removesuffix('"')
             statement = sql.SQL(
                 "select (select count(*) from (select from {schema}.memory_vectors v"
                 " where {within} limit %s) few),"
                 " (select reltuples::bigint from pg_class where oid = to_regclass(%s)),"
-                " (select extversion from pg_extension where extname = 'vector')"
-            ).format(schema=self._scope.identifier, within=self._within(bounds))
-            row = yield FetchOne(statement, (*parameters, COUNT_UP_TO, table))
+                " (select extversion from pg_extension where extname = 'vector'),"
+                " single.ns_key, exists (select from pg_index where indisvalid"
+                "  and indexrelid = to_regclass(%s::text || single.ns_key || '\"'))"
+                " from (select min(ns_key) as ns_key, count(*) as number from ("
+                "  select n.ns_key from {schema}.memory_namespaces n where {bounds} limit 2) found"
+                " ) few left join lateral (select few.ns_key where few.number = 1) single on true"
+            ).format(schema=self._scope.identifier, within=self._within(bounds), bounds=bounds)
+            row = yield FetchOne(statement, (*parameters, COUNT_UP_TO, table, own, *parameters))
             version = tuple(int(part) for part in row[2].split(".") if part.isdigit())
-            sizes = Sizes(int(row[0]), max(int(row[0]), int(row[1])), version)
+            sizes = Sizes(
+                int(row[0]), max(int(row[0]), int(row[1])), version, row[3], bool(row[4])
+            )
             self._sizes.note(prefix, sizes)
         return sizes
 
@@ -190,6 +206,10 @@ class Search:
         assert self._vector is not None
         bounds, parameters = self._namespace_conditions()
         where, vector = self._within(bounds), self._index.parameter(self._vector)
+        if way is not None and way.namespace is not None:
+            where = ONLY.format(
+                schema=self._scope.identifier, bounds=bounds, key=sql.Literal(way.namespace)
+            )
         if self._op.filter:
             matching = sql.SQL(FILTERED).format(schema=self._scope.identifier, where=self._where)
             where = sql.SQL("{} and {}").format(where, matching)

@@ -38,11 +38,13 @@ from memory.store.items import (
     sweep_items,
 )
 from memory.store.origins import current_origin
+from memory.store.own_indexes import VectorIndex, indexes, tend
 from memory.store.planning import KnownSizes
 from memory.store.reembedding import page, write
 from memory.store.remembered import RememberedItem, remembered, with_scores
 from memory.store.searching import Search
 from memory.store.tables import ITEMS_COMPONENT
+from memory.store.tending import Tending
 from memory.store.vectors import NEW_INDEX, install_vectors, reindex_vectors
 
 SWEEP_BATCH = 1000
@@ -93,6 +95,7 @@ class BorealisStore(DriverOwner, BaseStore):
         self.ttl_config = ttl
         self._sizes = KnownSizes()
         self._sweeper = Sweeper(self.sweep_ttl)
+        self._tending = Tending(self.tend_indexes)
 
     @classmethod
     def from_conn_string(cls, conn_string: str, **options: Any) -> Self:
@@ -136,6 +139,27 @@ class BorealisStore(DriverOwner, BaseStore):
     async def areindex(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> None:
         """`reindex`, asynchronously."""
         await self._driver.arun(self._reindex(deadline))
+
+    def indexes(self) -> list[VectorIndex]:
+        """The vector indexes that there are: that of all vectors, and those of big namespaces."""
+        return self._driver.run(attempt(partial(indexes, self._scope)))
+
+    async def aindexes(self) -> list[VectorIndex]:
+        """`indexes`, asynchronously."""
+        return await self._driver.arun(attempt(partial(indexes, self._scope)))
+
+    def tend_indexes(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> bool:
+        """Give big namespaces an index of their own where searches gain from it; whether any did.
+
+        Also removes those that are not worth it any more. The store is in use meanwhile. A search
+        that notices has it done in a background thread, unless there are only asynchronous
+        connections. Only the owner of the tables may. deadline: seconds, for each index.
+        """
+        return self._driver.run(self._tend(deadline))
+
+    async def atend_indexes(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> bool:
+        """`tend_indexes`, asynchronously."""
+        return await self._driver.arun(self._tend(deadline))
 
     def reembed(self, *, everything: bool = False, batch: int = REEMBED_BATCH) -> int:
         """Embed items that have no vector, as from before there was an `index`; how many.
@@ -231,6 +255,16 @@ class BorealisStore(DriverOwner, BaseStore):
             raise ConfigurationError(
                 "another reindex() ran at the same time and took this one's index; call it again"
             ) from error
+        finally:
+            self._sizes.forget()
+
+    def _tend(self, deadline: float) -> Plan[bool]:
+        self._indexed()
+        yield from self._know_dimensions()
+        try:
+            return (yield from tend(self._scope, self._indexed(), deadline))
+        finally:
+            self._sizes.forget()
 
     def _reembed(self, everything: bool, batch: int) -> Plan[int]:
         self._indexed()
@@ -266,7 +300,10 @@ class BorealisStore(DriverOwner, BaseStore):
             yield from put_items(self._scope, self._index, stores, deletions, vectors, origin)
             return results
 
-        return (yield from attempt(steps, transaction=bool(puts)))
+        results = yield from attempt(steps, transaction=bool(puts))
+        if self._sizes.ill_tended() and self._driver.synchronous:
+            self._tending.ask()
+        return results  # type: ignore[no-any-return]
 
     def _embed(self, texts: list[str], *, as_queries: bool) -> Plan[dict[str, Sequence[float]]]:
         assert self._index is not None

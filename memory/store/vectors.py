@@ -51,7 +51,7 @@ def install_vectors(schema: str, index: Index) -> Steps[None]:
         ).format(schema=name, type=index.column_type)
     )
     if index.ann:
-        yield Execute(_ann_index(name, index, "memory_vectors_ann"))
+        yield Execute(ann_index(name, index, "memory_vectors_ann"))
     yield from keep_settings(schema, index)
 
 
@@ -121,7 +121,7 @@ def reindex_vectors(schema: str, index: Index) -> Steps[None]:
         yield Execute(
             sql.SQL("drop index concurrently if exists {}.memory_vectors_new").format(name)
         )
-        yield Execute(_ann_index(name, index, NEW_INDEX, concurrently=True))
+        yield Execute(ann_index(name, index, NEW_INDEX, concurrently=True))
     for index_name, _, _ in old:
         if index_name != NEW_INDEX:
             statement = sql.SQL("drop index concurrently if exists {}")
@@ -136,9 +136,15 @@ def _vectors(schema: str) -> str:
     return sql.Identifier(schema, "memory_vectors").as_string()
 
 
-def _ann_index(
-    schema: sql.Identifier, index: Index, name: str, *, concurrently: bool = False
+def ann_index(
+    schema: sql.Identifier,
+    index: Index,
+    name: str,
+    *,
+    concurrently: bool = False,
+    namespace: int | None = None,
 ) -> sql.Composed:
+    """The statement that makes an HNSW index: of all vectors, or of one namespace's."""
     if index.vector_type == "bit":
         target: sql.Composable = sql.SQL(
             "(binary_quantize(embedding)::bit({})) bit_hamming_ops"
@@ -151,10 +157,12 @@ def _ann_index(
         for name, value in index.parameters.items()
     )
     with_options = sql.SQL(" with ({})").format(options) if index.parameters else sql.SQL("")
-    return sql.SQL("create index {}{} on {}.memory_vectors using hnsw ({}){}").format(
+    where = sql.SQL("") if namespace is None else sql.SQL(" where ns_key = {}").format(namespace)
+    return sql.SQL("create index {}{} on {}.memory_vectors using hnsw ({}){}{}").format(
         sql.SQL("concurrently " if concurrently else ""),
         sql.Identifier(name),
         schema,
         target,
         with_options,
+        where,
     )

@@ -19,6 +19,8 @@ class CuttingProxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self.accepted = 0
+        self._marked: bytes | None = None
+        self._losing: set[socket.socket] = set()
         self.dsn = make_conninfo(
             dsn, host="127.0.0.1", hostaddr="", port=self._listener.getsockname()[1]
         )
@@ -32,6 +34,11 @@ class CuttingProxy:
         for end in doomed:
             _shut(end)
         return len(doomed) // 2
+
+    def lose_answer(self, to: bytes) -> None:
+        """Once: let the next statement that holds these bytes run, and cut instead of the answer."""
+        with self._lock:
+            self._marked = to
 
     @property
     def connections(self) -> int:
@@ -49,7 +56,9 @@ class CuttingProxy:
                 self.accepted += 1
                 self._open |= {client, server}
             for source, target in ((client, server), (server, client)):
-                thread = threading.Thread(target=self._relay, args=(source, target), daemon=True)
+                thread = threading.Thread(
+                    target=self._relay, args=(source, target, server), daemon=True
+                )
                 self._threads.append(thread)
                 thread.start()
 
@@ -60,9 +69,15 @@ class CuttingProxy:
             return server
         return socket.create_connection((self._host, self._port))
 
-    def _relay(self, source: socket.socket, target: socket.socket) -> None:
+    def _relay(self, source: socket.socket, target: socket.socket, server: socket.socket) -> None:
         try:
             while data := source.recv(65536):
+                with self._lock:
+                    if source is not server and self._marked and self._marked in data:
+                        self._marked = None
+                        self._losing.add(server)
+                    if source is server and server in self._losing:
+                        break
                 target.sendall(data)
         except OSError:
             pass

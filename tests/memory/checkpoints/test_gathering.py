@@ -1,5 +1,7 @@
 """Which calls of a run become one transaction, without clock, threads or database."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -223,10 +225,13 @@ def test_what_stands_on_a_checkpoint_that_was_not_stored_is_not_stored_either() 
     gathering.add(other)
     error = ValueError("lost")
     gathering.ended(sent.batch, [error, error])
-    assert gathering.next(of_it) == gathering.next(meanwhile) == Done(error)
     later = put("c", on="b", company=False)
     gathering.add(later)
-    assert gathering.next(later) == Done(error)
+    for entry in (of_it, meanwhile, later):
+        done = gathering.next(entry)
+        assert isinstance(done, Done)
+        assert isinstance(done.error, ValueError)
+        assert done.error.args == error.args
     assert contents(gathering.next(other)) == ["writes on z"]
 
 
@@ -272,7 +277,7 @@ def test_what_a_stopped_call_leaves_is_sent_by_it_or_failed_and_never_waits_for_
         error = ValueError("stopped")
         if given_up:
             gathering.give_up("t", error)
-            assert gathering.loss(first.key) is error
+            assert str(gathering.loss(first.key)) == str(error)
         else:
             rest = gathering.rest("t")
             assert contents(rest) == ["put a"]
@@ -306,6 +311,70 @@ def test_nobody_who_stops_waiting_can_end_the_wait_of_others() -> None:
     assert not sent.batch.ended.cancel()
     assert not first.wake.cancel()
     gathering.ended(sent.batch, [None])
+
+
+def test_a_call_whose_time_has_passed_fails_and_another_sends_the_rest() -> None:
+    gathering = Gathered()
+    first, second, third = put("a"), writes("a", company=False), writes("a")
+    for entry in (first, second, third):
+        gathering.add(entry)
+    sent = gathering.next(second)
+    assert isinstance(sent, Send)
+    late = ValueError("no time is left")
+    gathering.late(sent.batch, [], second, late)
+    assert gathering.next(second) == Done(late)
+    again = gathering.next(third)
+    assert contents(again) == ["put a", "writes on a"]
+    assert isinstance(again, Send)
+    gathering.late(again.batch, [None], third, late)  # one by one: the put was stored
+    assert gathering.next(third) == Done(late)
+    assert gathering.loss(first.key) is None
+    assert gathering.handed_in(None, None) == []
+
+
+def test_a_reader_whose_time_has_passed_leaves_what_it_sends_to_the_calls_that_brought_it() -> None:
+    gathering = Gathered()
+    first, second = put("a", company=False), writes("z", company=False)
+    gathering.add(first)
+    gathering.add(second)
+    sent = gathering.before_reading(first)
+    assert isinstance(sent, Send)
+    gathering.late(sent.batch, [], None, ValueError("no time is left"))
+    assert contents(gathering.next(second)) == ["put a", "writes on z"]
+
+
+def test_what_is_kept_of_a_loss_holds_nothing_of_what_was_to_be_stored() -> None:
+    class Payload:
+        pass
+
+    gathering = Gathered()
+    entry = put("a", company=False)
+    gathering.add(entry)
+    sent = gathering.next(entry)
+    assert isinstance(sent, Send)
+
+    def refused() -> Exception:
+        payload = Payload()
+        held.append(weakref.ref(payload))
+        try:
+            raise ValueError("refused") from KeyError("by its cause")
+        except ValueError as error:
+            return error
+
+    held: list[Any] = []
+    gathering.ended(sent.batch, [refused()])
+    for _ in range(3):
+        error = gathering.loss(entry.key)
+        assert error is not None
+        assert error.args == ("refused",)
+        assert isinstance(error.__cause__, KeyError)
+        payload = Payload()
+        held.append(weakref.ref(payload))
+        with pytest.raises(ValueError, match="refused"):
+            raise error
+    del sent, entry, error, payload
+    gc.collect()
+    assert [each() for each in held] == [None] * 4
 
 
 class World:
@@ -407,6 +476,15 @@ class World:
         if sender is None:
             self.leave(None, sent.batch.thread_id)
 
+    def late(self, number: int) -> None:
+        """The time of the call that sends has passed, after the database took some one by one."""
+        sent, sender = self.flying.pop(number)
+        stored = self.draw(st.integers(0, len(sent.batch.entries)))
+        self.stored[sent.batch.thread_id] += sent.batch.entries[:stored]
+        self.gathering.late(sent.batch, [None] * stored, sender, ValueError("late"))
+        if sender is None:
+            self.leave(None, sent.batch.thread_id)
+
     def stop_reader(self) -> None:
         for each in [each for each in self.flying if each[1] is None][:1]:
             self.flying.remove(each)
@@ -422,7 +500,7 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_in_silence_or_overta
     world = World(data.draw)
     often, seldom = (
         ["put", "writes", "look", "look", "time", "land"],
-        ["stop", "read", "stop reader"],
+        ["stop", "read", "stop reader", "late"],
     )
     for _ in range(data.draw(st.integers(1, 60))):
         thread = data.draw(st.sampled_from(["t", "t", "t", "o"]))
@@ -439,6 +517,8 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_in_silence_or_overta
                 world.gathering.waited(data.draw(st.sampled_from(world.waiting)))
             case "land" if world.flying:
                 world.land(data.draw(st.integers(0, len(world.flying) - 1)))
+            case "late" if world.flying:
+                world.late(data.draw(st.integers(0, len(world.flying) - 1)))
             case "stop" if world.waiting:
                 world.stop(data.draw(st.sampled_from(world.waiting)))
             case "read":

@@ -280,6 +280,60 @@ def test_what_is_tried_again_after_a_refusal_keeps_the_deadline_of_its_call(
             saver.put(of_a_run(), {**a_checkpoint(), "updated_channels": []}, last, {})
 
 
+def test_a_call_that_has_less_time_than_those_it_sends_for_fails_by_itself_alone(
+    fresh_dsn: str, patient: BorealisSaver, others: ThreadPoolExecutor
+) -> None:
+    name = str(uuid6())
+    patient.put({"configurable": {"thread_id": "t"}}, a_checkpoint(name), INPUT, {})
+    call = others.submit(patient.put_writes, of_a_run(name), [("x", 1)], "has time")
+    wait_until(lambda: patient._writing._gathering.handed_in("t", None))
+    with psycopg.connect(fresh_dsn) as blocker:
+        blocker.execute("lock table borealis.memory_writes in access exclusive mode")
+        patient._driver._deadline = 0.5
+        with pytest.raises(OperationTimeoutError):
+            patient.put_writes(of_a_run(name), [("__interrupt__", 1)], "has none")
+        assert not call.done()
+    call.result(WAIT)
+    found = patient.get_tuple({"configurable": {"thread_id": "t"}})
+    assert found is not None
+    assert ("has time", "x", 1) in (found.pending_writes or ())
+
+
+def test_a_reader_that_has_no_time_left_fails_none_of_what_it_was_to_store_first(
+    fresh_dsn: str, patient: BorealisSaver, others: ThreadPoolExecutor
+) -> None:
+    name, call = putting(others, patient)
+    with psycopg.connect(fresh_dsn) as blocker:
+        blocker.execute("lock table borealis.memory_checkpoints in access exclusive mode")
+        patient._driver._deadline = 0.5
+        with pytest.raises(OperationTimeoutError):
+            patient.get_tuple({"configurable": {"thread_id": "t"}})
+        assert not call.done()
+    assert call.result(WAIT)["configurable"]["checkpoint_id"] == name
+    assert one(fresh_dsn, CHECKPOINTS) == 1
+
+
+def test_delta_channels_of_two_puts_at_once_are_both_known(
+    patient: BorealisSaver, others: ThreadPoolExecutor
+) -> None:
+    class Meanwhile(dict[str, Any]):
+        """Metadata that lets another call through just when its delta channels are looked at."""
+
+        def get(self, name: str, default: Any = None) -> Any:
+            if name == "counters_since_delta_snapshot":
+                patient.put({"configurable": {"thread_id": "other"}}, a_checkpoint(), other, {})
+            return super().get(name, default)
+
+    other: Any = {**INPUT, "counters_since_delta_snapshot": {"theirs": [1, 1]}}
+    ours = {**INPUT, "counters_since_delta_snapshot": {"ours": [1, 1]}}
+    name = str(uuid6())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    patient.put(config, a_checkpoint(name), Meanwhile(ours), {})  # type: ignore[arg-type]
+    for channel in ("ours", "theirs"):  # LangGraph wants these stored before its next put
+        writes = others.submit(patient.put_writes, of_a_run(name), [(channel, 1)], channel)
+        writes.result(WAIT)
+
+
 async def test_a_synchronous_call_over_an_asynchronous_pool_fails_by_itself_alone(
     fresh_dsn: str, saver: BorealisSaver
 ) -> None:
@@ -329,7 +383,7 @@ class Branching:
 
     def __init__(self, dsn: str, branch: Any) -> None:
         self._dsn, self._branch = dsn, branch
-        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.begun, self.go_on, self.made = (threading.Event() for _ in range(3))
         self.go_on.set()
         self.there: set[str] = set()
 
@@ -340,6 +394,7 @@ class Branching:
         self.begun.set()
         self.go_on.wait(WAIT)
         self.there.add(name)
+        self.made.set()
         return self._branch
 
     def delete_db_cluster(self, name: str) -> None:
@@ -361,8 +416,9 @@ async def test_a_fork_that_fails_half_way_leaves_no_branch(
             assert runtime.there == set()
 
 
+@pytest.mark.parametrize("times", [1, 3])
 async def test_a_fork_that_is_cancelled_while_its_branch_is_made_leaves_none(
-    fresh_dsn: str,
+    fresh_dsn: str, times: int
 ) -> None:
     runtime = Branching(fresh_dsn, None)
     runtime.go_on.clear()
@@ -372,9 +428,11 @@ async def test_a_fork_that_is_cancelled_while_its_branch_is_made_leaves_none(
         await saver.aput(config, a_checkpoint(), INPUT, {})
         fork = asyncio.ensure_future(saver.afork_thread(config, runtime, "branch"))
         await asyncio.to_thread(runtime.begun.wait, WAIT)
-        fork.cancel()
-        await asyncio.sleep(0)
+        for _ in range(times):
+            fork.cancel()
+            await asyncio.sleep(0)
         runtime.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await fork
+        await asyncio.to_thread(runtime.made.wait, WAIT)
     assert runtime.there == set()

@@ -1,0 +1,199 @@
+"""Big namespaces of much bigger tables have a vector index of their own."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langgraph.store.base import PutOp
+from psycopg import sql
+
+from memory import BorealisStore
+from memory.errors import ConfigurationError
+from memory.store import planning
+from memory.store.own_indexes import decide
+from memory.store.planning import COUNT_UP_TO, STILL_WORTH, WORTH, gain
+from tests.waiting import wait_until
+
+DIMS = 4
+SCANS = """select coalesce(sum(idx_scan), 0) from pg_stat_user_indexes
+    where indexrelname like 'memory\\_vectors\\_of\\_%%'"""
+
+
+def embed(texts: list[str]) -> list[list[float]]:
+    return [[random.Random(f"{text} {n}").uniform(-1, 1) for n in range(DIMS)] for text in texts]
+
+
+INDEX: Any = {"dims": DIMS, "embed": embed, "fields": ["text"], "exact_up_to": 50}
+
+
+@pytest.fixture
+def store(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BorealisStore]:
+    """One in which a namespace of a hundred is big. Its searches ask for no work by themselves."""
+    monkeypatch.setattr("memory.store.own_indexes.WORTH", gain(100, 300))
+    monkeypatch.setattr("memory.store.own_indexes.STILL_WORTH", gain(60, 300))
+    with BorealisStore(fresh_dsn, index=INDEX) as store:
+        store.setup()
+        for name, number in (("big", 200), ("also", 100), ("small", 20)):
+            fill(store, (name,), number)
+        yield store
+
+
+def fill(store: BorealisStore, namespace: tuple[str, ...], number: int) -> None:
+    store.batch([PutOp(namespace, str(n), {"text": f"{namespace} {n}"}) for n in range(number)])
+
+
+def own(store: BorealisStore) -> list[tuple[str, ...]]:
+    return [each.namespace for each in store.indexes() if each.namespace is not None]
+
+
+def keys(store: BorealisStore, namespace: tuple[str, ...]) -> list[str]:
+    return [item.key for item in store.search(namespace, query="what", limit=10)]
+
+
+def test_a_big_namespace_is_searched_through_an_index_of_its_own(
+    fresh_dsn: str, store: BorealisStore
+) -> None:
+    before = {name: keys(store, (name,)) for name in ("big", "also", "small")}
+    assert store.tend_indexes()
+    assert own(store) == [("also",), ("big",)]
+    assert all(each.ready and each.size_bytes for each in store.indexes())
+    assert not store.tend_indexes()
+    # So few vectors the planner would sort. Connections tell what they used when they end.
+    with BorealisStore(f"{fresh_dsn} options='-c enable_sort=off'", index=INDEX) as other:
+        assert {name: keys(other, (name,)) for name in before} == before
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        wait_until(lambda: conn.execute(SCANS).fetchone() == (2,))
+
+
+def test_it_is_removed_when_its_namespace_shrinks_or_goes(store: BorealisStore) -> None:
+    store.tend_indexes()
+    store.batch([PutOp(("also",), str(n), None) for n in range(30)])
+    assert not store.tend_indexes()  # not at once: it would come and go
+    store.batch([PutOp(("also",), str(n), None) for n in range(30, 90)])
+    assert store.tend_indexes()
+    assert own(store) == [("big",)]
+    store.batch([PutOp(("big",), str(n), None) for n in range(200)])
+    store.sweep_ttl()
+    assert own(store) == [()]
+    store.tend_indexes()
+    assert own(store) == []
+
+
+def test_what_comes_below_its_namespace_later_is_found_too(store: BorealisStore) -> None:
+    store.tend_indexes()
+    assert len(keys(store, ("big",))) == 10
+    store.put(("big", "inner"), "new", {"text": "what"})
+    assert keys(store, ("big",))[0] == "new"
+
+
+def test_one_that_was_cut_off_while_it_was_made_is_made_again(
+    fresh_dsn: str, store: BorealisStore
+) -> None:
+    store.tend_indexes()
+    name = next(each.name for each in store.indexes() if each.namespace == ("big",))
+    table = "borealis.memory_vectors"
+    make = f"create index concurrently {name} on {table} using hnsw (embedding vector_cosine_ops)"
+    with (
+        psycopg.connect(fresh_dsn, autocommit=True) as conn,
+        psycopg.connect(fresh_dsn) as writer,
+    ):
+        conn.execute(f"drop index borealis.{name}".encode())
+        writer.execute(f"lock table {table} in row exclusive mode".encode())
+        conn.execute("set statement_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            conn.execute(make.encode())  # which waits for writers
+    assert [each.ready for each in store.indexes()].count(False) == 1
+    assert len(keys(store, ("big",))) == 10
+    assert store.tend_indexes()
+    assert all(each.ready for each in store.indexes())
+
+
+def test_a_search_that_notices_has_it_made_beside(
+    store: BorealisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "WORTH", gain(100, 300))
+    keys(store, ("small",))
+    assert own(store) == []
+    keys(store, ("big",))
+    wait_until(lambda: own(store) == [("also",), ("big",)])
+
+
+def test_another_metric_makes_them_again(fresh_dsn: str, store: BorealisStore) -> None:
+    store.tend_indexes()
+    with BorealisStore(fresh_dsn, index={**INDEX, "distance_type": "l2"}) as other:
+        other.reindex()
+        assert own(other) == []
+        other.tend_indexes()
+        assert own(other) == [("also",), ("big",)]
+        assert len(keys(other, ("big",))) == 10
+
+
+def test_their_number_is_bounded_and_none_is_a_number(fresh_dsn: str, store: BorealisStore) -> None:
+    for most, expected in ((1, [("big",)]), (0, [])):
+        with BorealisStore(fresh_dsn, index={**INDEX, "own_indexes": most}) as other:
+            other.tend_indexes()
+            assert own(other) == expected
+    with pytest.raises(ConfigurationError, match="own_indexes is -1"):
+        BorealisStore(fresh_dsn, index={**INDEX, "own_indexes": -1})
+
+
+def test_a_role_that_owns_nothing_searches_on_and_is_told(
+    fresh_dsn: str, store: BorealisStore
+) -> None:
+    from memory.database.tenancy import grant
+
+    role = f"worker_{random.getrandbits(64):x}"
+    name = sql.Identifier(role)
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute(sql.SQL("create role {} login").format(name))
+        try:
+            grant(fresh_dsn, role)
+            with BorealisStore(f"{fresh_dsn} user={role}", index=INDEX) as worker:
+                assert len(keys(worker, ("big",))) == 10
+                with pytest.raises(ConfigurationError, match="owner of its tables"):
+                    worker.tend_indexes()
+        finally:
+            conn.execute(sql.SQL("grant {} to current_user").format(name))
+            conn.execute(sql.SQL("drop owned by {}").format(name))
+            conn.execute(sql.SQL("drop role {}").format(name))
+
+
+def test_an_encrypted_or_halved_or_bitwise_index_may_be_a_namespaces_own(
+    fresh_dsn: str, store: BorealisStore
+) -> None:
+    for kind in ("halfvec", "bit"):
+        config = {**INDEX, "ann_index_config": {"vector_type": kind}}
+        with BorealisStore(fresh_dsn, schema=kind, index=config) as other:
+            other.setup()
+            fill(other, ("big",), 200)
+            fill(other, ("rest",), 100)
+            before = keys(other, ("big",))
+            other.tend_indexes()
+            assert ("big",) in own(other)
+            assert keys(other, ("big",)) == before
+
+
+def test_a_share_of_a_much_bigger_table_is_worth_an_index_and_most_of_a_table_is_not() -> None:
+    assert gain(20_000, 1_000_000) > WORTH
+    assert gain(12_500, 20_000) < STILL_WORTH
+    assert gain(500, 1_000_000) < STILL_WORTH
+
+
+@given(
+    st.dictionaries(st.integers(1, 30), st.integers(0, 2 * COUNT_UP_TO)),
+    st.dictionaries(st.integers(1, 30), st.booleans()),
+    st.integers(0, 8),
+)
+def test_there_are_never_too_many_and_what_was_decided_stays(
+    vectors: dict[int, int], have: dict[int, bool], most: int
+) -> None:
+    decision = decide(vectors, have, most)
+    left = (have.keys() - decision.remove) | set(decision.make)
+    assert len(left) <= most
+    after = decide(vectors, dict.fromkeys(left, True), most)
+    assert not after.make
+    assert not after.remove
