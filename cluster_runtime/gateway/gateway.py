@@ -43,6 +43,7 @@ from cluster_runtime.logs import EventLogger, get_logger
 LOOK_UPS_MAX = 8
 """Roles of one endpoint that are looked up at a time."""
 
+TERMINATED = "terminating connection due to administrator command"
 log = get_logger(__name__)
 
 
@@ -179,20 +180,25 @@ class Gateway:
         endpoint.update(spec)
         self.routes.put(endpoint, spec.names, spec.aliases)
 
-    async def close_endpoint(self, endpoint: "Endpoint") -> None:
-        """Stop listening, and end the connections."""
-        self._endpoints.discard(endpoint)
-        self.routes.remove(endpoint)
-        endpoint.stop_listening()
-        await endpoint.disconnect(starting_ones_too=True)
+    async def close_endpoint(self, *endpoints: "Endpoint") -> None:
+        """Stop listening, and end the connections.
+
+        Who does not wait for the ends of these has closed the endpoints all the same.
+        """
+        for endpoint in endpoints:
+            self._endpoints.discard(endpoint)
+            self.routes.remove(endpoint)
+            endpoint.stop_listening()
+        ending = [endpoint.terminate(starting_ones_too=True) for endpoint in endpoints]
+        for endpoint, sessions in zip(endpoints, ending, strict=True):
+            await endpoint.left_by(sessions)
 
     async def close(self) -> None:
         """Close every endpoint. The gateway may be used again afterwards."""
         if self._shared is not None:
             self._shared.close()
             self._shared = None
-        for endpoint in list(self._endpoints):
-            await self.close_endpoint(endpoint)
+        await self.close_endpoint(*self._endpoints)
         if self._reactor is not None:
             self._reactor.close()
             self._reactor = None
@@ -288,17 +294,18 @@ class Endpoint:
         self._reception.close()
         self._log.info("endpoint closed")
 
-    async def disconnect(
-        self,
-        text: str = "terminating connection due to administrator command",
-        *,
-        starting_ones_too: bool = False,
-        at: Path | None = None,
-    ) -> None:
+    async def disconnect(self, *, at: Path | None = None) -> None:
         """End every connection of now with a FATAL 57P01; returns when those are closed.
 
         Clients in their startup stay, and wait for whatever the caller does, as later ones do.
-        starting_ones_too: end them as well. at: only those that lead to this socket.
+        at: only those that lead to this socket.
+        """
+        await self.left_by(self.terminate(at=at))
+
+    def terminate(self, *, starting_ones_too: bool = False, at: Path | None = None) -> set[Visitor]:
+        """Begin to do that; the sessions that are about to leave.
+
+        starting_ones_too: those in their startup as well.
         """
         ending = {
             each
@@ -306,7 +313,11 @@ class Endpoint:
             if (starting_ones_too or each.established) and at in (None, each.server)
         }
         for session in ending:
-            session.terminate(text)
+            session.terminate(TERMINATED)
+        return ending
+
+    async def left_by(self, ending: set[Visitor]) -> None:
+        """Wait until those have left."""
         while ending & self._sessions.keys():
             self._one_closed = self._one_closed or asyncio.Event()
             self._one_closed.clear()
