@@ -53,9 +53,10 @@ def targets(mount: Mount) -> Iterator[int]:
     written = 0
     try:
         with closing(_checkpoint(admin_conninfo(attachment.sockets, major))) as asked:
-            for written in asked:
+            for now in asked:
                 if not goes_on():
                     return
+                written = now
                 yield durable()
     except psycopg.Error as error:
         _log.info("the writer made no checkpoint for the image", error=str(error))
