@@ -16,6 +16,7 @@ from cluster_runtime.engine.access.private_socket import SETTLED
 from cluster_runtime.errors import EngineError
 
 ADMIN_TIMEOUT_S = 15.0
+INSIDE_TIMEOUT = "set statement_timeout = '60s'"
 
 Statement = LiteralString | sql.Composed
 
@@ -59,6 +60,8 @@ class AdminConnection:
         """A session inside a tenant's database, with nothing of the tenant's within its reach."""
         async with asyncio.timeout(ADMIN_TIMEOUT_S):
             conn = await self._connect(database)
+            # Whatever was put in the place of what it calls there ends some time.
+            await conn.execute(INSIDE_TIMEOUT)
         try:
             yield conn
         finally:

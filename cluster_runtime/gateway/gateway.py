@@ -43,6 +43,8 @@ from cluster_runtime.logs import EventLogger, get_logger
 LOOK_UPS_MAX = 8
 """Roles of one endpoint that are looked up at a time."""
 
+NO_KEYS = CancelKeys()
+TERMINATED = "terminating connection due to administrator command"
 log = get_logger(__name__)
 
 
@@ -151,7 +153,6 @@ class Gateway:
             now=self.now,
             mock_secret=self.mock_secret,
             authentication_timeout=self.limits.authentication_timeout,
-            make_room=self.make_room,
             cancel_target=self.cancel_target,
         )
         return self._shared
@@ -179,20 +180,25 @@ class Gateway:
         endpoint.update(spec)
         self.routes.put(endpoint, spec.names, spec.aliases)
 
-    async def close_endpoint(self, endpoint: "Endpoint") -> None:
-        """Stop listening, and end the connections."""
-        self._endpoints.discard(endpoint)
-        self.routes.remove(endpoint)
-        endpoint.stop_listening()
-        await endpoint.disconnect(starting_ones_too=True)
+    async def close_endpoint(self, *endpoints: "Endpoint") -> None:
+        """Stop listening, and end the connections.
+
+        Who does not wait for the ends of these has closed the endpoints all the same.
+        """
+        for endpoint in endpoints:
+            self._endpoints.discard(endpoint)
+            self.routes.remove(endpoint)
+            endpoint.stop_listening()
+        ending = [endpoint.terminate(starting_ones_too=True) for endpoint in endpoints]
+        for endpoint, sessions in zip(endpoints, ending, strict=True):
+            await endpoint.left_by(sessions)
 
     async def close(self) -> None:
         """Close every endpoint. The gateway may be used again afterwards."""
         if self._shared is not None:
             self._shared.close()
             self._shared = None
-        for endpoint in list(self._endpoints):
-            await self.close_endpoint(endpoint)
+        await self.close_endpoint(*self._endpoints)
         if self._reactor is not None:
             self._reactor.close()
             self._reactor = None
@@ -228,14 +234,14 @@ class Gateway:
     def listening(self) -> ListeningSockets:
         """Where its endpoints listen; made with the first."""
         if self._listening is None:
-            self._listening = ListeningSockets(asyncio.get_running_loop())
+            self._listening = ListeningSockets(asyncio.get_running_loop(), self.make_room)
         return self._listening
 
-    def cancel_target(self, key: BackendKey) -> "tuple[Endpoint, CancelTarget] | None":
+    def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
         """The session of a CancelRequest's key, whichever endpoint it is at."""
         # All of them are asked: a match costs as much time as none.
-        asked = [(each, each.cancel_keys.find(key)) for each in self._endpoints]
-        return next(((each, found) for each, found in asked if found is not None), None)
+        asked = [each.cancel_target(key) for each in self._endpoints]
+        return next((found for found in asked if found is not None), None)
 
 
 class Endpoint:
@@ -244,7 +250,7 @@ class Endpoint:
     def __init__(self, gateway: Gateway, spec: EndpointSpec, backend: Backend) -> None:
         self.spec = spec
         self.connections = 0
-        self.cancel_keys = CancelKeys()
+        self._cancel_keys: CancelKeys | None = None
         self._gateway = gateway
         self._backend = backend
         gateway.certificates.check_names(spec.names)
@@ -259,7 +265,6 @@ class Endpoint:
             gateway.listening,
             self,
             gateway.waiting_room,
-            gateway.make_room,
         )
         self.port = self._reception.port
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
@@ -281,24 +286,25 @@ class Endpoint:
         if not self._sessions:
             self._sessions = {}  # one that was fuller keeps its size
             self._certificate = None
-            self._one_closed = self._look_ups = self._waking = None
+            self._one_closed = self._look_ups = self._waking = self._cancel_keys = None
 
     def stop_listening(self) -> None:
         """Take no more clients; those who are there stay."""
         self._reception.close()
         self._log.info("endpoint closed")
 
-    async def disconnect(
-        self,
-        text: str = "terminating connection due to administrator command",
-        *,
-        starting_ones_too: bool = False,
-        at: Path | None = None,
-    ) -> None:
+    async def disconnect(self, *, at: Path | None = None) -> None:
         """End every connection of now with a FATAL 57P01; returns when those are closed.
 
         Clients in their startup stay, and wait for whatever the caller does, as later ones do.
-        starting_ones_too: end them as well. at: only those that lead to this socket.
+        at: only those that lead to this socket.
+        """
+        await self.left_by(self.terminate(at=at))
+
+    def terminate(self, *, starting_ones_too: bool = False, at: Path | None = None) -> set[Visitor]:
+        """Begin to do that; the sessions that are about to leave.
+
+        starting_ones_too: those in their startup as well.
         """
         ending = {
             each
@@ -306,7 +312,11 @@ class Endpoint:
             if (starting_ones_too or each.established) and at in (None, each.server)
         }
         for session in ending:
-            session.terminate(text)
+            session.terminate(TERMINATED)
+        return ending
+
+    async def left_by(self, ending: set[Visitor]) -> None:
+        """Wait until those have left."""
         while ending & self._sessions.keys():
             self._one_closed = self._one_closed or asyncio.Event()
             self._one_closed.clear()
@@ -369,8 +379,14 @@ class Endpoint:
 
     def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
         """The session of a CancelRequest's key, among those of this endpoint."""
-        found = self.cancel_keys.find(key)
+        found = (self._cancel_keys or NO_KEYS).find(key)
         return (self, found) if found is not None else None
+
+    @property
+    def cancel_keys(self) -> CancelKeys:
+        """Those of its sessions."""
+        self._cancel_keys = self._cancel_keys or CancelKeys()
+        return self._cancel_keys
 
     @property
     def cluster(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.endpoints import close_endpoints, open_endpoints
+from cluster_runtime.control.endpoints import close_endpoints, open_endpoints_again
 from cluster_runtime.control.members import metered
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
@@ -69,5 +69,5 @@ async def _take_final(runtime: OpenRuntime, cluster: HostedCluster, identifier: 
     except BaseException:
         cluster.db_cluster = before
         if was_open:
-            await open_endpoints(runtime, cluster)
+            await open_endpoints_again(runtime, cluster)
         raise

@@ -7,6 +7,7 @@ from cluster_runtime.control.endpoints import (
     close_endpoints,
     disconnect,
     open_endpoints,
+    open_endpoints_again,
     pause,
 )
 from cluster_runtime.control.loop_thread import in_thread
@@ -34,7 +35,8 @@ async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBClu
             await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.STOPPED))
         except BaseException:  # also where its caller gives it up
             cluster.db_cluster = before
-            await _open(runtime, cluster)
+            if _has_endpoints(cluster):
+                await open_endpoints_again(runtime, cluster)
             await runtime.store(cluster, cluster.db_cluster)
             raise
         await runtime.record(cluster, STOPPED, NOTIFICATION)
@@ -50,7 +52,8 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         try:
             if before.has_writer:
                 await cluster.writer.ensure_running()
-            await _open(runtime, cluster)
+            if _has_endpoints(cluster):
+                await open_endpoints(runtime, cluster)
             await runtime.store(
                 cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE)
             )
@@ -64,9 +67,8 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         return cluster.db_cluster
 
 
-async def _open(runtime: OpenRuntime, cluster: HostedCluster) -> None:
-    if cluster.db_cluster.has_writer and cluster.db_cluster.internet_access_gateway_enabled:
-        await open_endpoints(runtime, cluster)
+def _has_endpoints(cluster: HostedCluster) -> bool:
+    return cluster.db_cluster.has_writer and cluster.db_cluster.internet_access_gateway_enabled
 
 
 async def pause_db_cluster(

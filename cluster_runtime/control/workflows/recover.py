@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
-from cluster_runtime.control.endpoints import open_endpoints
+from cluster_runtime.control.endpoints import open_endpoints_again
 from cluster_runtime.control.records.catalog import CatalogEntry, UnderWay
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import ClusterStatus
@@ -16,7 +16,6 @@ from cluster_runtime.control.workflows.instances.hosting import instances_over, 
 from cluster_runtime.control.workflows.pausing.deep import read_mark, writer_directory
 from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.system.processes import end_orphans
-from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
 
 _log = get_logger(__name__)
@@ -98,11 +97,7 @@ async def _bring_back(
     if db_cluster.status is ClusterStatus.STOPPED or not open_to_clients:
         return
     cluster.db_cluster = replace(db_cluster, status=ClusterStatus.AVAILABLE)
-    try:
-        await open_endpoints(runtime, cluster)
-    except PortInUseError as error:
-        _log.error("cluster has no endpoint", cluster=cluster.identifier, error=str(error))
-        cluster.db_cluster = replace(db_cluster, status=ClusterStatus.INCOMPATIBLE_NETWORK)
+    await open_endpoints_again(runtime, cluster)
     if cluster.db_cluster != db_cluster:
         await runtime.store(cluster, cluster.db_cluster)
 

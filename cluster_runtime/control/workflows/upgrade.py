@@ -9,6 +9,7 @@ import filecmp
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import cast
@@ -26,7 +27,13 @@ from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.engine.access import functions, leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.access.names import Named, is_utf8, naming, sayable, shown
-from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
+from cluster_runtime.engine.access.rights import (
+    RIGHTS_QUERY,
+    SUPERUSER_OID,
+    Repair,
+    Rights,
+    repairs,
+)
 from cluster_runtime.engine.system.files import write_atomically
 from cluster_runtime.errors import EngineError
 
@@ -50,23 +57,36 @@ _ROLES_BY_NAME = (
     "select rolname, oid::int8 from pg_catalog.pg_authid "
     "where rolname operator(pg_catalog.=) any (%s)"
 )
-_TENANT_DATABASES = (
-    "select datname from pg_catalog.pg_database "
-    "where datname operator(pg_catalog.<>) all (array['template0', 'rdsadmin']::name[]) "
-    "and datconnlimit operator(pg_catalog.<>) -2 order by oid"
-)
-
-
-_ALL_DATABASES = (
-    "select datname, datallowconn from pg_catalog.pg_database "
-    "where datconnlimit operator(pg_catalog.<>) -2 order by oid"
-)
-_EACH_DATABASE = (
-    "select oid::int8, datname, datallowconn from pg_catalog.pg_database "
-    "where datname operator(pg_catalog.<>) 'rdsadmin' "
-    "and datconnlimit operator(pg_catalog.<>) -2 order by oid"
+_DATABASES = (
+    "select oid::int8, datname, datdba::int8, datallowconn, datistemplate "
+    "from pg_catalog.pg_database where datconnlimit operator(pg_catalog.<>) -2 order by oid"
 )
 _RECIPE = "select number from runtime.recipe"
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """A database of a cluster, as pg_database has it. owner: an oid."""
+
+    oid: int
+    name: str
+    owner: int
+    open_to_sessions: bool
+    is_template: bool
+
+    @property
+    def closed_for_good(self) -> bool:
+        """Whether nobody enters it or copies it, the runtime's sessions neither.
+
+        What a superuser left there could not be searched for: see `clean_databases`.
+        """
+        ours = self.owner == SUPERUSER_OID and self.name != _PRISTINE
+        return ours and not self.open_to_sessions and not self.is_template
+
+
+async def _databases(instance: HostedInstance) -> list[_Database]:
+    """Those that are whole, in the order in which they were made."""
+    return [_Database(*row) for row in await instance.admin.execute(_DATABASES)]
 
 
 async def prepare_writer(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
@@ -132,8 +152,9 @@ async def _bring_up(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     await admin.use(ADMIN_DATABASE)
     await admin.execute(roles.ADMIN_SCHEMA)
     await admin.execute(roles.READER_SETTINGS)
-    for (database,) in await admin.execute(_TENANT_DATABASES):
-        await _bring_up_database(runtime, cluster, database)
+    for database in await _databases(cluster.writer):
+        if database.name not in (_PRISTINE, ADMIN_DATABASE):
+            await _bring_up_database(runtime, cluster, database.name)
     await in_thread(runtime.catalog.brought_up, cluster.id)
     cluster.format = CLUSTER_FORMAT
     await runtime.record(
@@ -157,20 +178,23 @@ async def _make_functions(instance: HostedInstance) -> list[str]:
     Returns what is to be told of it.
     """
     admin, failures = instance.admin, []
-    for database, open_to_sessions in await admin.execute(_ALL_DATABASES):
+    for database in await _databases(instance):
+        if database.closed_for_good:
+            continue
+        name = database.name
         # A host that was killed meanwhile may have left that one open.
-        closed = not open_to_sessions or database == _PRISTINE
-        if not is_utf8(database):
-            failures.append(f"{_lacks(database)}: its name is no UTF-8; rename it")
+        closed = not database.open_to_sessions or name == _PRISTINE
+        if not is_utf8(name):
+            failures.append(f"{_lacks(name)}: its name is no UTF-8; rename it")
             continue
         try:
             async with (
-                _opened(instance, database) if closed else nullcontext(),
-                admin.inside(database) as conn,
+                _opened(instance, name) if closed else nullcontext(),
+                admin.inside(name) as conn,
             ):
                 await conn.execute(functions.FOR_DRIVERS)
         except (psycopg.Error, TimeoutError, EngineError) as error:
-            failures.append(f"{_lacks(database)}: {error}")
+            failures.append(f"{_lacks(name)}: {error}")
     await admin.execute(functions.MAKE_RECIPE)
     return [*failures, "functions that drivers ask were made"]
 
@@ -273,24 +297,24 @@ async def clean_databases(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Take away what a superuser may have left in the databases of a cluster from elsewhere.
 
     Before anybody is let in. Also in those that nobody enters: new ones are made from them, and
-    their owners open them. One that cannot be searched is closed for good.
+    their owners open them. One that cannot be searched is closed for good, to sessions of the
+    runtime too, and no other one is made from it.
     """
     writer = cluster.writer
-    for oid, name, open_to_sessions in await writer.admin.execute(_EACH_DATABASE):
-        database = Named("database", oid, name)
+    for found in await _databases(writer):
+        if found.name == ADMIN_DATABASE or found.closed_for_good:
+            continue
+        database = Named("database", found.oid, found.name)
         try:
-            if not is_utf8(name):
+            if not is_utf8(found.name):
                 database = await _renamed(runtime, cluster, database)
             async with (
-                nullcontext() if open_to_sessions else _opened(writer, database.name),
+                nullcontext() if found.open_to_sessions else _opened(writer, database.name),
                 writer.admin.inside(database.name) as conn,
             ):
                 await _clean(runtime, cluster, conn)
         except (psycopg.Error, TimeoutError, EngineError) as error:
-            await writer.admin.execute(naming("alter database {} owner to rdsadmin", database))
-            await writer.admin.execute(
-                naming("alter database {} allow_connections false", database)
-            )
+            await _close_for_good(writer, database)
             await runtime.record(
                 cluster,
                 f"database {shown(database.name)} could not be searched for what a superuser left, "
@@ -301,9 +325,18 @@ async def clean_databases(runtime: OpenRuntime, cluster: HostedCluster) -> None:
         await runtime.record(cluster, event, "maintenance")
 
 
+async def _close_for_good(writer: HostedInstance, database: Named) -> None:
+    for statement in (
+        "alter database {} owner to rdsadmin",
+        "alter database {} is_template false",
+        "alter database {} allow_connections false",
+    ):
+        await writer.admin.execute(naming(statement, database))
+
+
 async def _renamed(runtime: OpenRuntime, cluster: HostedCluster, database: Named) -> Named:
     """Give a database a name that a session can be asked for by."""
-    taken = {name for _, name, _ in await cluster.writer.admin.execute(_EACH_DATABASE)}
+    taken = {each.name for each in await _databases(cluster.writer)}
     numbers = (f"database_{database.oid}_{number}" for number in count(1))
     name = next(each for each in numbers if each not in taken)
     await cluster.writer.admin.execute(naming("alter database {} rename to {}", database, name))

@@ -1,4 +1,4 @@
-"""Names of roles and databases, whatever bytes they are.
+"""Names of roles, databases and settings, whatever bytes they are.
 
 They are shared by all databases of a cluster, and bytes in the encoding of the one where they were
 given. So `create role` in a database of LATIN1 or SQL_ASCII makes a name that is no UTF-8 to the
@@ -21,13 +21,18 @@ from psycopg.adapt import Loader
 _CATALOGS: dict[str, LiteralString] = {
     "role": "select pg_catalog.quote_ident(rolname) from pg_catalog.pg_authid where oid",
     "database": "select pg_catalog.quote_ident(datname) from pg_catalog.pg_database where oid",
+    "parameter": "select pg_catalog.quote_ident(parname) from pg_catalog.pg_parameter_acl "
+    "where oid",
 }
 _TEXTS, _DOCUMENTS = ("text", "name", "varchar"), ("json", "jsonb")
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A role or a database that is there. kind: `role` or `database`. name: as it was read."""
+    """One that is there. kind: `role`, `database`, or `parameter`, which somebody has rights on.
+
+    name: as it was read.
+    """
 
     kind: str
     oid: int

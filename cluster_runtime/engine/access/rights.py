@@ -34,7 +34,8 @@ select
  (select pg_catalog.json_agg(pg_catalog.json_build_array(
          setdatabase::pg_catalog.int8, setrole::pg_catalog.int8))
     from pg_catalog.pg_db_role_setting),
- (select pg_catalog.json_agg(pg_catalog.json_build_array(parname, acl.grantee::pg_catalog.int8))
+ (select pg_catalog.json_agg(pg_catalog.json_build_array(
+         oid::pg_catalog.int8, parname, acl.grantee::pg_catalog.int8))
     from pg_catalog.pg_parameter_acl, lateral pg_catalog.aclexplode(paracl) acl),
  (select pg_catalog.json_agg(pg_catalog.json_build_array(oid::pg_catalog.int8, datname))
     from pg_catalog.pg_database),
@@ -78,15 +79,15 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What RIGHTS_QUERY found. settings: (database, role) oids, 0 for all; parameters: name and
-    grantee of GRANT ON PARAMETER; databases: names by oid; own: name, owner and who else has
+    """What RIGHTS_QUERY found. settings: (database, role) oids, 0 for all; parameters: oid, name
+    and grantee of GRANT ON PARAMETER; databases: names by oid; own: name, owner and who else has
     rights, of the runtime's database and of the templates.
     """
 
     roles: tuple[Role, ...]
     memberships: tuple[Membership, ...]
     settings: tuple[tuple[int, int], ...]
-    parameters: tuple[tuple[str, int], ...]
+    parameters: tuple[tuple[int, str, int], ...]
     databases: Mapping[int, str]
     own: tuple[tuple[str, int, list[int]], ...] = ()
 
@@ -98,7 +99,7 @@ class Rights:
             tuple(Role(*each) for each in found),  # type: ignore[arg-type]
             tuple(Membership(*each) for each in memberships),  # type: ignore[arg-type]
             tuple((each[0], each[1]) for each in settings),  # type: ignore[misc]
-            tuple((each[0], each[1]) for each in parameters),  # type: ignore[misc]
+            tuple((each[0], each[1], each[2]) for each in parameters),  # type: ignore[misc]
             {each[0]: each[1] for each in databases},  # type: ignore[misc]
             tuple((each[0], each[1], each[2]) for each in own),  # type: ignore[misc]
         )
@@ -292,10 +293,11 @@ def _reserved_settings(rights: Rights) -> Iterator[Repair]:
 
 
 def _parameters(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:
-    for parameter, grantee in sorted(set(rights.parameters)):
+    for oid, name, grantee in sorted(set(rights.parameters)):
         if grantee == SUPERUSER_OID:
             continue
         statement: LiteralString = "revoke all on parameter {} from "
+        parameter = Named("parameter", oid, name)
         if grantee:
             whom = shown(names[grantee])
             revoked = naming(
@@ -303,7 +305,7 @@ def _parameters(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:
             )
         else:
             whom, revoked = "everybody", naming(statement + "public cascade", parameter)
-        yield Repair(revoked, f"{whom} had rights on the server's setting {parameter!r}: revoked")
+        yield Repair(revoked, f"{whom} had rights on the server's setting {shown(name)}: revoked")
 
 
 def _databases(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:

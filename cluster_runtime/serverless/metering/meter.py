@@ -71,7 +71,8 @@ class Meter:
         self._backed_up: dict[str, int] = {}
         self._volumes: dict[str, _Open] = {}
         self._ended: dict[str, Known] = {}
-        self._read_at: dict[str, float] = {}
+        self._read_at: dict[str, tuple[int, float]] = {}
+        """By the clock that is set now and then, and by the one that is not."""
 
     def ran(self, resource_id: str, acu: float, nanoseconds: int) -> None:
         """An instance of a cluster had a capacity for a time."""
@@ -134,7 +135,7 @@ class Meter:
                     held.get(resource_id) if stays else 0,
                     backed_up.get(resource_id) if stays else 0,
                     cluster.storage_type,
-                    self._passed(resource_id, clock),
+                    self._passed(resource_id, now, clock),
                 )
                 account = before.account if before else Account(now, 0, 0, cluster.storage_type)
                 account, shares = advance(account, reading)
@@ -148,7 +149,8 @@ class Meter:
                 raise
             self._entries |= {name: entry for name, (entry, _) in read.items()}
             if clock is not None:
-                self._read_at |= dict.fromkeys(read, clock)
+                self._read_at |= dict.fromkeys(read, (now, clock))
+            self._forget_gone(known)
             # A cluster without a name yet gets one, or goes; what it did is kept for it until then.
             self._give_back(
                 {name: used for name, used in done.items() if name not in known}, {}, {}
@@ -156,8 +158,11 @@ class Meter:
 
     def used(self, since_hour: int) -> dict[str, tuple[Entry, list[tuple[str, Usage]]]]:
         """What each cluster used from an hour on, as the ledger has it."""
-        found = self._ledger.used(since_hour)
-        return {name: (self._entries[name], used) for name, used in found.items()}
+        with self._flushing:
+            found, entries = self._ledger.used(since_hour), self._entries
+            if not found.keys() <= entries.keys():  # some are gone: only the ledger knows them
+                entries = self._ledger.entries() | entries
+        return {name: (entries[name], used) for name, used in found.items()}
 
     def close(self) -> None:
         """Close the ledger."""
@@ -182,16 +187,32 @@ class Meter:
         for resource_id, entry in self._entries.items():
             holds = entry.account.storage_bytes or entry.account.backup_bytes
             if resource_id not in known and holds:
-                passed = self._passed(resource_id, clock)
+                passed = self._passed(resource_id, now, clock)
                 reading = Reading(now, Usage(), 0, 0, entry.account.storage_type, passed)
                 account, shares = advance(entry.account, reading)
                 found[resource_id] = Entry(entry.name, entry.tags, account), shares
         return found
 
-    def _passed(self, resource_id: str, clock: float | None) -> int | None:
-        """Seconds since a cluster was read last, rounded up, where this host did that."""
+    def _forget_gone(self, known: dict[str, Known]) -> None:
+        """Branches come and go: those that are gone, and hold nothing, are in the ledger alone."""
+        self._entries = {
+            name: entry
+            for name, entry in self._entries.items()
+            if name in known or entry.account.storage_bytes or entry.account.backup_bytes
+        }
+        self._read_at = {name: at for name, at in self._read_at.items() if name in self._entries}
+
+    def _passed(self, resource_id: str, now: int, clock: float | None) -> int | None:
+        """Seconds since a cluster was read last, where this host did that.
+
+        Whole seconds of the time of day add up to what passed; where it was set the other clock,
+        rounded up, has to do.
+        """
         before = self._read_at.get(resource_id)
-        return None if before is None or clock is None else math.ceil(clock - before)
+        if before is None or clock is None:
+            return None
+        by_day, passed = now - before[0], math.ceil(clock - before[1])
+        return passed if by_day < 0 else min(by_day, passed)
 
     def _read(self, resource_id: str, opened: _Open) -> None:
         """Gather what a volume did since it was read last."""

@@ -49,7 +49,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How far a cluster is metered: until when, in whole seconds since 1970, and what it holds."""
+    """How far a cluster is metered, and what it holds. until: the latest time that it was read at,
+    in whole seconds since 1970.
+    """
 
     until: int
     storage_bytes: int = 0
@@ -86,16 +88,16 @@ class Metered:
 def advance(account: Account, reading: Reading) -> tuple[Account, tuple[Metered, ...]]:
     """The account after a reading, and what that adds.
 
-    A reading before the last one, after the clock was set back, adds what was done and no time:
-    no second counts twice. Where it was set forward what is held counts for the time that passed.
+    What is held counts for the time that passed, whatever the clock was set to meanwhile, in the
+    hours that it shows now. Where nobody knows how much passed, it counts from the latest reading
+    that there ever was: no second counts twice.
     """
     shares = list(_held(account, reading))
-    at = max(account.until, reading.at)
     if reading.done != Usage():
-        shares.append(Metered(at // HOUR_S, account.storage_type, reading.done))
+        shares.append(Metered(reading.at // HOUR_S, account.storage_type, reading.done))
     after = replace(
         account,
-        until=at,
+        until=max(account.until, reading.at),
         storage_bytes=_known(reading.storage_bytes, account.storage_bytes),
         backup_bytes=_known(reading.backup_bytes, account.backup_bytes),
         storage_type=reading.storage_type,
@@ -107,7 +109,7 @@ def _held(account: Account, reading: Reading) -> Iterator[Metered]:
     """What it held from the last reading on, cut at full hours."""
     begin, until = account.until, reading.at
     if reading.passed is not None:
-        begin = max(begin, until - reading.passed)
+        begin = until - reading.passed
     free = min(account.storage_bytes, account.backup_bytes)
     while begin < until:
         end = min(until, (begin // HOUR_S + 1) * HOUR_S)

@@ -112,6 +112,26 @@ def test_what_a_superuser_gave_such_a_role_is_taken_back(
         assert held == [(False, "rds_iam", False), (False, "rds_superuser", False)]
 
 
+def test_what_a_superuser_gave_on_a_setting_of_such_a_name_is_taken_back(
+    shared_runtime: Runtime, named: ClusterHandle
+) -> None:
+    hosted: HostedCluster = shared_runtime._home.service._runtime.clusters[named.id]  # type: ignore[attr-defined]
+    named.connect().close()
+    postmaster = hosted.writer.servers.as_writer._postmaster
+    with superuser_connection(postmaster, "in_sql_ascii") as conn:
+        conn.execute("set client_encoding = 'SQL_ASCII'")
+        for whom in (b"public", b'"\xff\xfe"'):
+            done = conn.pgconn.exec_(b'grant set on parameter "own.caf\xe9" to ' + whom)
+            assert not done.error_message, done.get_error_message()
+        conn.execute("grant set on parameter log_duration to public")
+    shared_runtime.pause_db_cluster("named")
+    assert answers(named)
+    with superuser_connection(postmaster, "rdsadmin") as conn:
+        assert conn.execute("select count(*) from pg_parameter_acl").fetchone() == (0,)
+    said = [each.message for each in shared_runtime.describe_events("named")]
+    assert r"everybody had rights on the server's setting 'own.caf\udce9': revoked" in said
+
+
 def test_a_name_that_the_runtime_would_give_may_be_taken(shared_runtime: Runtime) -> None:
     cluster = shared_runtime.create_db_cluster("squatted")
     with cluster.connect(autocommit=True) as conn:

@@ -43,7 +43,12 @@ ELSEWHERE = {
     "closed": [RISE],
     "template0": [RISE],
     "rdsadmin": [RISE],
+    "barred": [
+        "drop function pg_catalog.aurora_version()",
+        "update pg_catalog.pg_proc set proname = 'gone' where proname = 'format'",
+    ],
     "postgres": [
+        "alter database barred is_template true",
         "alter database closed allow_connections false",
         "alter database template0 allow_connections false",
         "alter database rdsadmin owner to postgres",
@@ -64,6 +69,7 @@ ELSEWHERE = {
 def leave(postmaster: Postmaster) -> None:
     with superuser_connection(postmaster, "postgres") as conn:
         conn.execute("create database closed owner postgres")
+        conn.execute("create database barred owner postgres")
         conn.execute("create database in_bytes encoding 'SQL_ASCII' locale 'C' template template0")
         conn.execute("alter database template0 allow_connections true")
     for database, statements in ELSEWHERE.items():
@@ -174,6 +180,30 @@ def test_what_he_left_where_nobody_enters_gives_nobody_his_rights_either(
             assert [str(owner) for (owner,) in owners] in (["postgres"], ["b'postgres'"])
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         cluster.connect(dbname="rdsadmin")
+
+
+def test_a_database_that_cannot_be_searched_is_entered_by_nobody_and_copied_by_nobody(
+    opened: ClusterHandle, shared_runtime: Runtime
+) -> None:
+    said = [each.message for each in shared_runtime.describe_events("opened")]
+    (about,) = [each for each in said if "'barred'" in each]
+    assert "could not be searched for what a superuser left, so nobody enters it" in about
+    for again in range(2):
+        with opened.connect(autocommit=True) as conn:
+            for statement in (
+                "alter database barred allow_connections true",
+                "create database copied template barred",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute(statement.encode())
+        if not again:
+            shared_runtime.pause_db_cluster("opened")
+    postmaster = hosted(shared_runtime, opened).writer.servers.as_writer._postmaster
+    with superuser_connection(postmaster, "postgres") as conn:
+        conn.execute("alter database barred allow_connections true")
+    with superuser_connection(postmaster, "barred") as conn:
+        made = "select count(*) from pg_proc where proname = 'aurora_version'"
+        assert conn.execute(made).fetchone() == (0,), "the runtime's session made nothing there"
 
 
 @pytest.mark.parametrize(

@@ -124,10 +124,10 @@ class Coalescer:
     ) -> ControlFile:
         """Replay and stop; return the control file of the pages that this left.
 
-        targets: the LSNs up to which, one after the other; each is asked for once the one before it
-        is reached. replayed: the LSN that this standby last told the WAL service of. stopped: asked
-        whether to end before that; raises InterruptedCoalescingError then. politeness: asked again
-        and again how polite its processes are to be.
+        targets: durable LSNs up to which, one after the other; each is asked for once the one
+        before it is reached. replayed: the LSN that this standby last told the WAL service of.
+        stopped: asked whether to end before that; raises InterruptedCoalescingError then.
+        politeness: asked again and again how polite its processes are to be.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(
@@ -138,7 +138,8 @@ class Coalescer:
         try:
             server.start({**_SETTINGS, "primary_conninfo": conninfo}, until=frozenset())
             interrupted = not all(
-                self._follow(server, until, replayed, stopped, politeness) for until in targets
+                not stopped() and self._follow(server, until, replayed, stopped, politeness)
+                for until in targets
             )
             if not server.stop(Shutdown.FAST):
                 raise EngineError(

@@ -51,7 +51,7 @@ class Coalescing:
         """
         self._due = due
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._running = threading.Lock()
         self._thread: threading.Thread | None = None
         self._enabled = False
@@ -81,17 +81,24 @@ class Coalescing:
             self._thread.start()
 
     def now(self) -> PageImage:
-        """Make an image, whether due or not, and return it. Waits for one under way."""
-        made = self._once(self._interrupts, wanted=lambda: True)
+        """Make an image, whether due or not, and return it. Waits for one under way, and for the
+        end of a rest.
+        """
+        with self._lock:
+            self._lock.wait_for(lambda: not self._rests or self._closed.is_set())
+            interrupts = self._interrupts
+        made = self._once(interrupts, wanted=lambda: True)
         assert made is not None, "an image was wanted"
         return made
 
     def settle(self) -> None:
         """Wait until nothing is due any more: before a pause. A failure is logged, and no reason
-        not to pause.
+        not to pause; nor is what a rest keeps from being made.
         """
-        if self._enabled:
-            self._run(self._interrupts)
+        with self._lock:
+            rests, interrupts = self._rests, self._interrupts
+        if self._enabled and not rests:
+            self._run(interrupts)
 
     def interrupt(self) -> None:
         """End what is under way, and wait for its end."""
@@ -101,7 +108,7 @@ class Coalescing:
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """End what is under way; and nothing begins by itself before the end of this."""
+        """End what is under way; and nothing begins before the end of this."""
         with self._lock:
             self._rests += 1
         try:
@@ -110,10 +117,13 @@ class Coalescing:
         finally:
             with self._lock:
                 self._rests -= 1
+                self._lock.notify_all()
 
     def close(self) -> None:
         """End what is under way, for good."""
-        self._closed.set()
+        with self._lock:
+            self._closed.set()
+            self._lock.notify_all()
         self.interrupt()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():

@@ -6,13 +6,10 @@ somebody holds them (`core.retention`).
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import psycopg
-
-from cluster_runtime.engine.access.admin_session import admin_conninfo
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import (
@@ -48,6 +45,7 @@ from cluster_runtime.storage.upkeep.images.collection import Collection
 from cluster_runtime.storage.upkeep.images.image_maker import RESTS, ImageMaker, Maker, Pace
 from cluster_runtime.storage.upkeep.images.interruption import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.staying import Staying
+from cluster_runtime.storage.upkeep.images.targets import targets
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.past.past import Past
 from cluster_runtime.storage.upkeep.worker import Worker
@@ -60,8 +58,6 @@ MEND_AGAIN_S = 5.0
 GIVE_EVERY_S = 20.0
 POLITE_PAUSE_S = 0.004
 """Between two messages of 128 KiB to a coalescer that steps back behind commits: 32 MB a second."""
-CONNECT_TIMEOUT_S = 15
-FLUSHED = "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
 _log = get_logger(__name__)
 
 
@@ -267,7 +263,7 @@ class Pages:
             polite()
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
-                _targets(mount),
+                targets(mount),
                 lambda: service.replayed_by(name),
                 stopped,
                 polite,
@@ -390,31 +386,6 @@ class Pages:
                 "another host opened this volume, with a higher epoch, or this one is about to: "
                 "its pages are made by whoever has it then"
             )
-
-
-def _targets(mount: Mount) -> Iterator[int]:
-    """The LSNs that the coalescer replays up to, one after the other.
-
-    Replay over an image begins with the last checkpoint that was replayed. So the writer makes one
-    when the rest has caught up: what commits write while that takes its time is replayed once.
-    Where it ends just then, what was replayed is an image all the same.
-    """
-    yield int(mount.node.volume.vdl)
-    attachment = mount.node.attachment
-    if attachment is not None:
-        major = int(mount.metadata.server_version.partition(".")[0])
-        conninfo = admin_conninfo(attachment.sockets, major)
-        try:
-            with psycopg.connect(
-                conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-            ) as conn:
-                conn.execute("checkpoint")
-                row = conn.execute(FLUSHED).fetchone()
-        except psycopg.Error as error:
-            _log.info("the writer made no checkpoint for the image", error=str(error))
-            return
-        assert row is not None, "it is a function's value"
-        yield int(row[0])
 
 
 def _nothing() -> None:

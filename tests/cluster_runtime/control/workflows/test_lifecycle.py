@@ -2,19 +2,24 @@
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, ClusterStatus, Runtime, ServerlessScaling
+from cluster_runtime.control.cluster import Instances
+from cluster_runtime.control.operations.clusters import StopDBCluster
 from cluster_runtime.errors import (
     ClusterAlreadyExistsError,
     ClusterNotFoundError,
     DeletionProtectedError,
+    EngineError,
     InvalidClusterStateError,
     InvalidParameterError,
 )
+from cluster_runtime.gateway.session import Session
 from tests.cluster_runtime.conftest import connect_with_password
 from tests.waiting import wait_until
 
@@ -63,6 +68,61 @@ async def test_a_start_or_a_stop_that_its_caller_gives_up_is_done_or_undone(
         if left is ClusterStatus.STOPPED:
             await other.start_db_cluster("notes")
         await asyncio.to_thread(lambda: cluster.connect().close())
+
+
+def test_a_stop_that_is_given_up_while_its_clients_leave_keeps_every_port(
+    runtime: Runtime, cluster: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = cluster.describe()
+    stopping: list[asyncio.Task[object]] = []
+
+    async def begin() -> None:
+        stopping.append(asyncio.ensure_future(service.stop_db_cluster(StopDBCluster("notes"))))
+
+    async def begun() -> bool:
+        return bool(ended)
+
+    async def give_it_up() -> None:
+        stopping[0].cancel()
+        await asyncio.wait(stopping)
+
+    ended: list[Session] = []
+    service = runtime._home.service
+    with cluster.connect("reader"), monkeypatch.context() as held:
+        held.setattr(Session, "terminate", lambda session, *_: ended.append(session))
+        runtime._home.thread.call(begin())
+        wait_until(lambda: runtime._home.thread.call(begun()))
+        runtime._home.thread.call(give_it_up())
+    after = cluster.describe()
+    assert after.status is ClusterStatus.AVAILABLE
+    assert (after.port, after.reader_port) == (before.port, before.reader_port)
+    for kind in ("writer", "reader"):
+        cluster.connect(kind).close()
+    assert runtime.stop_db_cluster("notes").status is ClusterStatus.STOPPED
+
+
+def test_a_port_that_is_taken_while_a_stop_fails_is_told_and_a_start_opens_it_again(
+    runtime: Runtime, cluster: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = cluster.describe().port
+    runtime.delete_db_cluster("notes")
+    taken = runtime.create_db_cluster("taken", port=port)
+    stop, held = Instances.stop, socket.socket()
+
+    async def fail(instances: Instances, *arguments: object) -> None:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        held.listen()
+        monkeypatch.setattr(Instances, "stop", stop)
+        raise EngineError("on purpose")
+
+    monkeypatch.setattr(Instances, "stop", fail)
+    with pytest.raises(EngineError, match="on purpose"):
+        runtime.stop_db_cluster("taken")
+    assert taken.describe().status is ClusterStatus.INCOMPATIBLE_NETWORK
+    held.close()
+    assert runtime.start_db_cluster("taken").status is ClusterStatus.AVAILABLE
+    taken.connect().close()
 
 
 def test_a_paused_cluster_runs_no_process_and_wakes_on_connect(

@@ -66,6 +66,46 @@ def test_a_clock_that_jumps_a_year_ahead_charges_no_year_and_a_restart_all_that_
     again.close()
 
 
+def test_a_clock_that_was_ahead_and_is_put_right_charges_what_passes_from_then_on(
+    path: Path,
+) -> None:
+    year = 365 * 24 * 3600
+    meter, volume = Meter(Ledger.open(path)), Volume()
+    meter.attach("cluster-1", volume)
+    meter.flush([SHOP], 1000 + year, clock=5.0)
+    meter.flush([SHOP], 1010 + year, clock=15.0)
+    meter.flush([SHOP], 1020, clock=24.5)  # put right
+    assert used(meter).storage_byte_seconds == 2000
+    meter.ran("cluster-1", 0.5, BILLION)
+    for number in range(1, 101):  # no second is lost or gained by rounding, many times over
+        meter.flush([SHOP], 1020 + number * 10, clock=24.5 + number * 10.004)
+    assert used(meter).storage_byte_seconds == 102_000
+    of_the_future = sum((each for _, each in meter.used(year // 3600)["cluster-1"][1]), Usage())
+    assert (of_the_future.storage_byte_seconds, of_the_future.acu_ns) == (1000, 0)
+    volume.close()
+    meter.close()
+    again = Meter(Ledger.open(path))  # how long it was away nobody knows: the latest time is ahead
+    again.flush([SHOP], 9000, clock=3.0, all_of_them=True)
+    again.flush([SHOP], 9010, clock=13.0, all_of_them=True)
+    assert used(again).storage_byte_seconds == 103_000
+    again.close()
+
+
+def test_branches_that_come_and_go_leave_nothing_in_the_meter_and_all_in_the_ledger(
+    path: Path,
+) -> None:
+    meter = Meter(Ledger.open(path))
+    for number in range(20):
+        meter.ran(f"branch-{number}", 1.0, BILLION)
+        meter.flush([Known(f"branch-{number}", f"b{number}", (), "aurora")], number, clock=number)
+    meter.flush([], 100, clock=100.0)
+    assert not meter._entries  # memory of a host that lives for months
+    assert not meter._read_at
+    assert meter.used(0)["branch-3"][0].name == "b3"
+    assert used(meter, "branch-3").acu_seconds == 1
+    meter.close()
+
+
 def test_what_was_gathered_is_in_the_ledger_once_and_outlives_the_host(path: Path) -> None:
     meter = Meter(Ledger.open(path))
     meter.ran("cluster-1", 0.5, 3 * BILLION)

@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,30 @@ def test_nothing_is_under_way_or_begins_while_it_rests() -> None:
     made.look()
     wait_until(lambda: runs.made == 1)
     made.close()
+
+
+def test_what_is_told_to_settle_makes_nothing_while_it_rests_and_an_image_on_demand_waits() -> None:
+    runs = Runs()
+    runs.go.set()
+    made = runs.coalescing()
+    asked = threading.Thread(target=made.now)
+    with made.resting():
+        made.settle()
+        asked.start()
+        assert not runs.begun.wait(0.2), "a while in which it would have begun"
+    asked.join(60)
+    assert runs.made == 1
+    with made.resting():
+        asked = threading.Thread(target=fails, args=(InterruptedCoalescingError, made.now))
+        asked.start()
+        made.close()
+        asked.join(60)
+    assert runs.made == 1
+
+
+def fails(with_error: type[Exception], call: Callable[[], object]) -> None:
+    with pytest.raises(with_error):
+        call()
 
 
 def test_a_close_ends_what_waits_for_its_turn_too() -> None:
@@ -537,10 +562,73 @@ def test_replay_over_an_image_begins_near_its_end_however_much_was_written_meanw
     assert described.log_bytes_since_image == described.vdl - image.redo
 
 
+@pytest.fixture
+def held_checkpoint(writer: Writer) -> Iterator[psutil.Process]:
+    """The writer's checkpointer, which does not go on before it is told to."""
+    processes = psutil.Process(writer.postmaster.pid).children()
+    (checkpointer,) = [each for each in processes if "checkpointer" in "".join(each.cmdline())]
+    checkpointer.suspend()
+    yield checkpointer
+    with suppress(psutil.NoSuchProcess):
+        checkpointer.resume()
+
+
+def waits_for_a_checkpoint(writer: Writer) -> bool:
+    with writer.connect() as conn:
+        waits = "wait_event in ('CheckpointStart', 'CheckpointDone')"
+        return conn.execute(f"select from pg_stat_activity where {waits}").rowcount > 0
+
+
+def test_who_interrupts_waits_for_no_writer_that_is_slow_at_its_checkpoint(
+    upkept: StorageVolume, writer: Writer, held_checkpoint: psutil.Process
+) -> None:
+    insert(writer, 1)
+    run = upkept._upkeep.coalescing
+    making = threading.Thread(target=fails, args=(InterruptedCoalescingError, upkept.coalesce))
+    making.start()
+    wait_until(lambda: waits_for_a_checkpoint(writer), 60)
+    ending = threading.Thread(target=run.interrupt, daemon=True)
+    ending.start()
+    ending.join(30)
+    waited = ending.is_alive()
+    held_checkpoint.resume()
+    making.join(60)
+    assert not waited
+
+
+def test_an_image_waits_for_no_log_that_its_writer_took_along(
+    upkept: StorageVolume,
+    writer: Writer,
+    held_checkpoint: psutil.Process,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coalescer, "STALL_TIMEOUT_S", 5)
+    insert(writer, 1)
+    made: list[PageImage] = []
+    making = threading.Thread(target=lambda: made.append(upkept.coalesce()))
+    making.start()
+    wait_until(lambda: waits_for_a_checkpoint(writer), 60)
+    upkept.inject_fault("az:a", "partition")
+    upkept.inject_fault("segment:b1", "partition")
+    with writer.connect() as conn:
+        conn.execute("set synchronous_commit = off")
+        conn.execute("insert into t values (2)")
+        held_checkpoint.resume()
+        wait_until(lambda: not waits_for_a_checkpoint(writer), 60)
+        upkept.heal()
+        writer.postmaster.kill()  # what it flushed last is in no segment
+    writer.lose()
+    writer.start()
+    making.join(60)
+    assert len(made) == 1
+    with writer.connect() as conn:
+        assert stored(conn)[:1] == [1]
+
+
 def test_an_image_over_which_much_is_replayed_is_followed_by_the_next_one(
     upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "_targets", lambda mount: [int(mount.node.volume.vdl)])
+    monkeypatch.setattr(pages, "targets", lambda mount: [int(mount.node.volume.vdl)])
     with writer.connect() as conn:
         fill(conn, 24)
     image = upkept.coalesce()  # by a writer that made no checkpoint
