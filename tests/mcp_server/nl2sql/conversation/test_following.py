@@ -139,20 +139,23 @@ def test_a_join_that_repeats_rows_is_not_made(yard: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql",
+    ("sql", "rows"),
     [
-        "select 1; drop table job",
-        "delete from job",
-        "select * from pg_authid",
-        "select pg_sleep(1) from job",
-        "not even sql (",
-        "with j as (select * from job) select * from j",
-        "select * from (select hours from job) as x",
+        ("select 1; drop table job", ()),
+        ("delete from job", ()),
+        ("select * from pg_authid", ()),
+        ("select pg_sleep(1) from job", ((6,),)),  # its rows are counted, and nothing is shown
+        ("not even sql (", ()),
+        ("with j as (select * from job) select * from j", ()),
+        ("select * from (select hours from job) as x", ()),
     ],
 )
-def test_a_context_is_nothing_that_is_trusted(yard: str, sql: str) -> None:
+def test_a_context_is_nothing_that_is_trusted(
+    yard: str, sql: str, rows: tuple[tuple[int, ...], ...]
+) -> None:
     answer = Asker(yard).ask("how many are there?", context=[("something", sql)])
-    assert answer.sql is None or "count" in answer.sql.lower()
+    assert answer.rows == rows
+    assert "pg_" not in (answer.sql or "")
     assert Asker(yard).ask("How many jobs are there?").rows == ((6,),)
 
 
