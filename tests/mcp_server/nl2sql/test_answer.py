@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from mcp_server.nl2sql.answer import Read, Similar, Translate, answering
 from mcp_server.nl2sql.asker import Asker
 from mcp_server.nl2sql.found import Answer
 from mcp_server.nl2sql.mending.mend import Mended
@@ -203,3 +204,12 @@ def test_with_the_built_in_translator_a_question_becomes_rows(shop: str) -> None
     assert answer.reading.startswith("The number of customers where city is 'Rome'")
     assert answer.links
     assert Asker(shop).ask("what is the weather in the mountains").sql is None
+
+
+@pytest.mark.parametrize(("follows", "then"), [(True, Read), (False, Similar)])
+def test_kept_pairs_are_looked_up_only_for_a_question_that_stands_alone(
+    follows: bool, then: type
+) -> None:
+    steps = answering("and in Rome?", context=[("how many?", "select 1")])
+    assert isinstance(next(steps), Translate)
+    assert isinstance(steps.send(Scripted("select 2", follows=follows)), then)

@@ -164,20 +164,23 @@ def test_a_number_of_any_length_is_declined_at_worst(yard: str, question: str) -
 
 
 @pytest.mark.parametrize(
-    "sql",
+    ("sql", "rows"),
     [
-        "select 1; drop table job",
-        "delete from job",
-        "select * from pg_authid",
-        "select pg_sleep(1) from job",
-        "not even sql (",
-        "with j as (select * from job) select * from j",
-        "select * from (select hours from job) as x",
+        ("select 1; drop table job", ()),
+        ("delete from job", ()),
+        ("select * from pg_authid", ()),
+        ("select pg_sleep(1) from job", ((6,),)),  # its rows are counted, and nothing is shown
+        ("not even sql (", ()),
+        ("with j as (select * from job) select * from j", ()),
+        ("select * from (select hours from job) as x", ()),
     ],
 )
-def test_a_context_is_nothing_that_is_trusted(yard: str, sql: str) -> None:
+def test_a_context_is_nothing_that_is_trusted(
+    yard: str, sql: str, rows: tuple[tuple[int, ...], ...]
+) -> None:
     answer = Asker(yard).ask("how many are there?", context=[("something", sql)])
-    assert answer.sql is None or "count" in answer.sql.lower()
+    assert answer.rows == rows
+    assert "pg_" not in (answer.sql or "")
     assert Asker(yard).ask("How many jobs are there?").rows == ((6,),)
 
 
