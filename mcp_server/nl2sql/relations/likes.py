@@ -1,4 +1,4 @@
-"""Rows that are like others: in the same city as Ann, in the office of their manager, older than."""
+"""Rows that are like others: in the same city as Ann, older than Ann, as those they refer to."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -139,9 +139,7 @@ class Likes:
                 )
 
 
-def _alike_there(
-    key: ForeignKey, own: Column, their: Column, kind: type[exp.Binary]
-) -> exp.Expr:
+def _alike_there(key: ForeignKey, own: Column, their: Column, kind: type[exp.Binary]) -> exp.Expr:
     """A comparison of a column with that of the row that a key refers to."""
 
     def there(column: Column) -> exp.Column:

@@ -13,7 +13,14 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.relations.heard import OWNING, role_words
 from mcp_server.nl2sql.relations.likes import Likes
-from mcp_server.nl2sql.relations.naming import ARTICLES, Names, called, equal, measure_beside, thing_of
+from mcp_server.nl2sql.relations.naming import (
+    ARTICLES,
+    Names,
+    called,
+    equal,
+    measure_beside,
+    thing_of,
+)
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.trees import Trees
 from mcp_server.nl2sql.relations.ways import (
@@ -41,7 +48,8 @@ APART = frozenset(
     {"and", "or", "but", "than", "more", "less", "fewer", "most", "least", "each", "every", "per",
      "how", "many", "much", "average", "total", "number", "both", "either", "same", "only", "if",
      "when", "where", "why", "before", "after", "since", "until", "between", "except", "besides",
-     "top", "sum", "count", "first", "last", "any", "fewest", "called", "named", OWNING, *COMPARATIVES}
+     "top", "sum", "count", "first", "last", "any", "fewest", "called", "named", OWNING,
+     *COMPARATIVES}
 )  # fmt: skip
 """Words that say more than that things belong together."""
 VERB_WORDS = 5
@@ -220,7 +228,8 @@ class Phrases:
                 if way.said and other.named:
                     other = replace(other, sure=1.0)
                 found = rows.also(condition, of=other, sure=known)
-                told = denied and way.said  # of several keys the one that the verb speaks of
+                # of several keys the one that the verb speaks of; of all rows of a thing
+                told = denied and (way.said or thing_of(rows.table) is not None)
                 if told or rows.table is other.table or self._same_again(rows.table, at, end):
                     found = found.specially()
                 if not both:
@@ -280,9 +289,7 @@ class Phrases:
                 condition = Way((up(keys[0]).back,)).to([], negated=denied)
                 yield rows.also(condition).specially(), stop
 
-    def _another(
-        self, rows: Rows, way: Way, at: int, depth: int, *, both: bool
-    ) -> Iterator[Read]:
+    def _another(self, rows: Rows, way: Way, at: int, depth: int, *, both: bool) -> Iterator[Read]:
         """Both this and that; this but not that."""
         denied = self._is(at, {"but"}) and self._is(at + 1, {"not"})
         if not denied and not (both and self._is(at, {"and"})):
@@ -346,9 +353,7 @@ class Phrases:
                 for all_, last in self.clauses(rows, stop, depth):
                     yield all_.also(self.extreme(all_, column, descending=descending)), last
 
-    def _with_extreme(
-        self, rows: Rows, at: int, depth: int, *, descending: bool
-    ) -> Iterator[Read]:
+    def _with_extreme(self, rows: Rows, at: int, depth: int, *, descending: bool) -> Iterator[Read]:
         """With the highest point, where columns of extremes are called so."""
         for stop in range(min(len(self.names.tokens), at + 4), at + 1, -1):
             for table in self.names.graph.tables:

@@ -107,9 +107,7 @@ class Together:
         for side, key in ((ONE, doer), (OTHER, done)):
             on = exp.EQ(this=_of(side, key.target), expression=_of(first, key.column))
             query = query.join(exp.alias_(named(table), side, table=True), on=on)
-        return query.where(
-            exp.LT(this=_of(first, doer.column), expression=_of(first, done.column))
-        )
+        return query.where(exp.LT(this=_of(first, doer.column), expression=_of(first, done.column)))
 
     def _with_roles(self, at: int) -> exp.Select | None:
         """Every employee with the name of their manager; each project, its sponsor and its lead."""
@@ -248,7 +246,7 @@ class Together:
     def _by_role(
         self, table: Table, role: tuple[int, int], what: tuple[int, int], measure: Column | None
     ) -> exp.Select | None:
-        """Rows counted by what the row that a role names has; over other tables, if that is clear."""
+        """Rows counted by what the row has that a role names, over one more key if need be."""
         words = self.names.lemmas(*role)
         ways = [
             ((), key) for key in self.names.keys_of(table)

@@ -40,7 +40,9 @@ BELOW = frozenset({"below", "under", "underneath", "beneath"})
 ABOVE = frozenset({"above", "over"})
 SUPERIORS = frozenset({"manager", "supervisor", "boss", "superior", "report", "chief", "lead"})
 PARENTS = frozenset({"parent", "upper", "super", "master", "belong", "part"})
-NOBODY = frozenset({"nobody", "one", "anyone", "anybody", "anything", "others", "someone", "somebody"})
+NOBODY = frozenset(
+    {"nobody", "one", "anyone", "anybody", "anything", "others", "someone", "somebody"}
+)
 CHILDREN = frozenset({"child", "kid", "descendant"})
 REPORTS = frozenset({"report", "subordinate", "underling"})
 
@@ -142,9 +144,8 @@ class Trees:
                 if rows.table is not table or not rows.where:
                     continue
                 levels = self._levels(tokens, end)
-                if down is None or (word in ("report", "work")):
-                    if levels is None:
-                        continue
+                if levels is None and (down is None or word in ("report", "work")):
+                    continue
                 if down is not None and step is not None:
                     steps = (step,)
                 elif way is not None:

@@ -85,9 +85,7 @@ def sql_column(column: Column) -> exp.Column:
     return exp.column(identifier(column.name))
 
 
-def selected(
-    table: Table, columns: Sequence[Column], where: Sequence[exp.Expr] = ()
-) -> exp.Select:
+def selected(table: Table, columns: Sequence[Column], where: Sequence[exp.Expr] = ()) -> exp.Select:
     """Columns of the rows of a table that meet conditions."""
     query = exp.select(*(sql_column(column) for column in columns)).from_(named(table))
     for condition in where:
@@ -202,8 +200,10 @@ class Ways:
             if said & {root(word) for word in role_words(key.column, table)} or (
                 said & {root("report"), root("work")} and _superior(key)
             ):
-                upwards = passive or key.column.words[-1:] == ("to",) or bool(
-                    said & {root("report"), root("work")}
+                upwards = (
+                    passive
+                    or key.column.words[-1:] == ("to",)
+                    or bool(said & {root("report"), root("work")})
                 )
                 step = up(key) if upwards else up(key).back
                 found.append(Way((step,), said=True))
@@ -211,7 +211,8 @@ class Ways:
             link = doer.column.table
             names = {root(w) for w in (*link.words, *doer.column.words, *done.column.words)}
             containing = bool(said & CONTAINING) or any(t.lemma == "of" for t in words[-1:])
-            if said & names or _whole(doer) and (said & (CONTAINING | PARTS) or containing):
+            contained = _whole(doer) and bool(said & (CONTAINING | PARTS) or containing)
+            if said & names or contained:
                 told = {root(w) for w in role_words(done.column, table)}
                 swap = passive or (bool(said & told) and words[-1].lemma == "of")
                 if _whole(doer):
