@@ -1,5 +1,6 @@
 """What a question asks of the rows that its phrases name: how many, which, a column of theirs."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ AGGREGATES: dict[str, type[exp.AggFunc]] = {
 }  # fmt: skip
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Related:
     """A question's query. special: whether no single query of the grammar says the like."""
@@ -44,7 +48,11 @@ class Related:
 
 def related(question: str, linker: Linker, graph: JoinGraph) -> Related | None:
     """What a question means that is phrases within phrases; None where a word is left over."""
-    return _Asking(question, linker, graph).best()
+    try:
+        return _Asking(question, linker, graph).best()
+    except Exception:  # a mistake here: the question is read as any other, and the log says why
+        log.exception("the relations of a question could not be read")
+        return None
 
 
 class _Asking:

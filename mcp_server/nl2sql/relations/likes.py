@@ -114,12 +114,14 @@ class Likes:
             return
         word = tokens[at].text.lower()
         dates = [column for column in rows.table.columns if column.kind is Kind.DATE]
-        column, kind, place = None, None, at + 1
+        column: Column | None = None
+        kind: type[exp.Binary] | None = None
+        place = at + 1
         if word in AGES and tokens[at + 1].lemma == "than":
             born = [each for each in dates if BIRTH & set(each.words)]
             if any("age" in each.words for each in rows.table.columns):
                 return  # told by that
-            column, kind, place = (born or [None])[0], AGES[word], at + 2
+            column, kind, place = next(iter(born), None), AGES[word], at + 2
         elif tokens[at + 1].lemma in SOONER:
             said = [d for d in dates if root(word) in {root(each) for each in d.words}]
             column = said[0] if len(said) == 1 else None

@@ -292,8 +292,8 @@ class Phrases:
     def _another(self, rows: Rows, way: Way, at: int, depth: int, *, both: bool) -> Iterator[Read]:
         """Both this and that; this but not that."""
         denied = self._is(at, {"but"}) and self._is(at + 1, {"not"})
-        if not denied and not (both and self._is(at, {"and"})):
-            return
+        if depth > 0 or not (denied or (both and self._is(at, {"and"}))):
+            return  # within a clause it may be of what is before it: books in A and books in B
         start = self._past(at + 1 + denied, PREPOSITIONS)
         for other, stop in self.nouns(start, depth + 1):
             if other.table is way.steps[-1].other:
@@ -341,10 +341,10 @@ class Phrases:
                     if way is not None and often is not None:
                         found = rows.also(often, sure=1.0 if way.said else UNKNOWN)
                         yield found.specially() if way.said else found, stop
-            found = self.names.superlative(place)
-            if found is None or tokens[end - 1].lemma not in OWNERSHIP:
+            adjective = self.names.superlative(place)
+            if adjective is None or tokens[end - 1].lemma not in OWNERSHIP:
                 continue
-            _, descending, start = found
+            _, descending, start = adjective
             yield from self._with_extreme(rows, place, depth, descending=descending)
             for stop in range(min(len(tokens), start + 3), start, -1):
                 column = self.names.column(start, stop, rows.table)
@@ -442,7 +442,8 @@ def _often(way: Way, thing: Column | None) -> exp.Expr | None:
         if thing is None:
             return None
         query = selected(thing.table, (thing,))
-        own, counted = (thing,), [sql_column(thing)]
+        own: tuple[Column, ...] = (thing,)
+        counted = [sql_column(thing)]
     else:
         own = first.here
         counted = [joined_column(column, 0) for column in first.there]

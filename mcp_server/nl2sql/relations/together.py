@@ -174,13 +174,13 @@ class Together:
     def _beside(
         self, table: Table, columns: Sequence[Column], keys: Sequence[ForeignKey]
     ) -> exp.Select:
-        outputs = [_of("t", column) for column in columns]
+        outputs: list[exp.Expr] = [_of("t", column) for column in columns]
         query = exp.select().from_(exp.alias_(named(table), "t", table=True))
         for number, key in enumerate(keys, start=1):
             alias = f"t{number}"
             for column in shown(key.target.table):
                 name = identifier("_".join(role_words(key.column, key.target.table)))
-                outputs.append(exp.alias_(_of(alias, column), name.name, quoted=False))
+                outputs.append(exp.alias_(_of(alias, column), name))
             on = exp.EQ(this=_of(alias, key.target), expression=_of("t", key.column))
             source = exp.alias_(named(key.target.table), alias, table=True)
             query = query.join(source, on=on, join_type="LEFT")
@@ -216,7 +216,7 @@ class Together:
             at += 1
         at += 2 * (lemmas[at : at + 2] in (["number", "of"], ["count", "of"]))
         for first in (at + 1, at + 2):
-            role = self._lemmas[at:first]
+            said = tuple(lemmas[at:first])
             for table, end in self.names.tables(first):
                 if lemmas[end : end + 1] not in (["per"], ["by"]):
                     continue
@@ -224,7 +224,7 @@ class Together:
                 keys = [
                     key for key in self.names.keys_of(table)
                     if key.target.table in others
-                    and list(role_words(key.column, key.target.table)) == role
+                    and role_words(key.column, key.target.table) == said
                 ]  # fmt: skip
                 if len(keys) == 1:
                     return self._grouped(table, keys, shown(others[0]), None)
@@ -248,11 +248,11 @@ class Together:
     ) -> exp.Select | None:
         """Rows counted by what the row has that a role names, over one more key if need be."""
         words = self.names.lemmas(*role)
-        ways = [
-            ((), key) for key in self.names.keys_of(table)
+        ways: list[tuple[list[ForeignKey], ForeignKey]] = [
+            ([], key) for key in self.names.keys_of(table)
             if role_words(key.column, key.target.table) == words
         ] or [
-            ((first,), key)
+            ([first], key)
             for first in self.names.keys_of(table)
             if first.target.table is not table
             for key in self.names.keys_of(first.target.table)

@@ -146,11 +146,8 @@ class Trees:
                 levels = self._levels(tokens, end)
                 if levels is None and (down is None or word in ("report", "work")):
                     continue
-                if down is not None and step is not None:
-                    steps = (step,)
-                elif way is not None:
-                    steps = way.steps
-                else:
+                steps = way.steps if way is not None else () if step is None else (step,)
+                if not steps:
                     continue
                 condition = self.everything(table, steps, rows.where, upwards=down is False)
                 found = Rows(table, (condition,), rows.sure, rows.relations + 1, special=True)
