@@ -167,7 +167,7 @@ class _Asking:
                 continue
             keys = [
                 key
-                for key in self.names.keys_of(rows.table)
+                for key in self.names.graph.keys_of(rows.table)
                 if verb in {root(w) for w in role_words(key.column, key.target.table)}
                 and key.column.words[-1:] != ("to",)
             ]

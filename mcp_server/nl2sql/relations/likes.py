@@ -51,7 +51,7 @@ class Likes:
                 named_so = [t for t, last in names.tables(end + 2) if last == stop]
                 keys = [
                     key
-                    for key in names.keys_of(table)
+                    for key in names.graph.keys_of(table)
                     if key.target.table in named_so
                     or role_words(key.column, key.target.table) == names.lemmas(end + 2, stop)
                 ]
@@ -164,6 +164,6 @@ def same_column(names: Names, start: int, end: int, table: Table) -> Column | No
     key = names.role(start, end, table)
     if key is None:
         tables = [other for other, stop in names.tables(start) if stop == end]
-        keys = [each for each in names.keys_of(table) if each.target.table in tables]
+        keys = [each for each in names.graph.keys_of(table) if each.target.table in tables]
         key = keys[0] if len(keys) == 1 else None
     return key.column if key is not None and not key.beside else None

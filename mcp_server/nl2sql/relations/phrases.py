@@ -7,7 +7,7 @@ further phrases, to any depth.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -61,6 +61,7 @@ OPEN = 0.6
 KIND = 0.95
 """How surely a value means the rows that have it, where none is called so: Oslo, of airports."""
 DEPTH_MAX = 5
+TRIED_MAX = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Phrases:
     ways: Ways
     trees: Trees
     likes: Likes
+    tried: list[int] = field(default_factory=lambda: [0])
+    """How many phrases were begun: long questions have more ways than anybody waits for."""
 
     def nouns(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows that the words from a place on name, with all the clauses that follow."""
@@ -82,7 +85,8 @@ class Phrases:
 
     def bare(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows without a clause behind them."""
-        if depth > DEPTH_MAX:
+        self.tried[0] += 1
+        if depth > DEPTH_MAX or self.tried[0] > TRIED_MAX:
             return
         while at < len(self.names.tokens) and self.names.tokens[at].lemma in ARTICLES:
             at += 1
@@ -278,10 +282,10 @@ class Phrases:
         denied = any(token.lemma in DENYING for token in tokens[at:place])
         start = self._past(place + 1, {"a", "an", "the", "any"})
         for stop in range(min(len(tokens), start + 3), start, -1):
+            graph = self.names.graph
             keys = [
                 key
-                for table in self.names.graph.tables
-                for key in self.names.keys_of(table)
+                for key in (*graph.keys_to(rows.table), *graph.keys_of(rows.table))
                 if key.target.table is rows.table
                 and role_words(key.column, rows.table) == self.names.lemmas(start, stop)
             ]

@@ -162,7 +162,7 @@ class Together:
             return key
         verb = root(lemmas[start])
         found = [
-            k for k in self.names.keys_of(table)
+            k for k in self.names.graph.keys_of(table)
             if verb in {root(word) for word in role_words(k.column, k.target.table)}
         ]  # fmt: skip
         return found[0] if len(found) == 1 else None
@@ -222,7 +222,7 @@ class Together:
                     continue
                 others = [t for t, stop in self.names.tables(end + 1) if stop == len(lemmas)]
                 keys = [
-                    key for key in self.names.keys_of(table)
+                    key for key in self.names.graph.keys_of(table)
                     if key.target.table in others
                     and role_words(key.column, key.target.table) == said
                 ]  # fmt: skip
@@ -249,13 +249,13 @@ class Together:
         """Rows counted by what the row has that a role names, over one more key if need be."""
         words = self.names.lemmas(*role)
         ways: list[tuple[list[ForeignKey], ForeignKey]] = [
-            ([], key) for key in self.names.keys_of(table)
+            ([], key) for key in self.names.graph.keys_of(table)
             if role_words(key.column, key.target.table) == words
         ] or [
             ([first], key)
-            for first in self.names.keys_of(table)
+            for first in self.names.graph.keys_of(table)
             if first.target.table is not table
-            for key in self.names.keys_of(first.target.table)
+            for key in self.names.graph.keys_of(first.target.table)
             if role_words(key.column, key.target.table) == words
         ]  # fmt: skip
         if len(ways) != 1 or ways[0][1].beside:

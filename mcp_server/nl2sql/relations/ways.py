@@ -110,8 +110,7 @@ def up(key: ForeignKey) -> Step:
 
 def own_keys(graph: JoinGraph, table: Table) -> list[ForeignKey]:
     """The keys of a table that refer to rows of its own."""
-    found = (key for key in graph.keys_between(table, table) if key.column.table is table)
-    return list(dict.fromkeys(found))
+    return [key for key in graph.keys_of(table) if key.target.table is table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +147,12 @@ class Ways:
             yield up(key) if key.column.table is one else up(key).back
 
     def _bridged(self, one: Table, other: Table) -> Iterator[tuple[Step, Step]]:
-        for bridge in self.graph.tables:
-            if bridge in (one, other) or bridge.view:
+        for key in self.graph.keys_to(one):
+            bridge = key.column.table
+            if bridge is other or bridge.view:
                 continue
-            to_one = [k for k in self._keys(bridge, one) if k.column.table is bridge]
-            to_other = [k for k in self._keys(bridge, other) if k.column.table is bridge]
-            for key in to_one:
-                for next_ in to_other:
+            for next_ in self.graph.keys_of(bridge):
+                if next_.target.table is other:
                     yield up(key).back, up(next_)
 
     def _keys(self, one: Table, other: Table) -> list[ForeignKey]:
@@ -223,9 +221,9 @@ class Ways:
 
     def pairs_of(self, table: Table) -> Iterator[tuple[ForeignKey, ForeignKey]]:
         """Tables that put two rows of a table together: who does it, and to whom it is done."""
-        for link in self.graph.tables:
-            keys = [k for k in self._keys(link, table) if k.column.table is link]
-            if link is table or link.view or len(keys) != 2:
+        for link in dict.fromkeys(key.column.table for key in self.graph.keys_to(table)):
+            keys = [key for key in self.graph.keys_of(link) if key.target.table is table]
+            if link.view or len(keys) != 2:
                 continue
             keys.sort(key=lambda key: link.columns.index(key.column))
             one, other = keys
