@@ -175,5 +175,5 @@ def test_of_two_columns_that_put_rows_of_a_table_together_both_refer_to_it() -> 
     for each in (nearby, told):
         each.columns[0].primary = each.columns[0].unique = False
         each.columns[0].distinct = 2
-    assert "nearby.neighbour=county.county" in keys(profile(county, nearby))
-    assert "nickname.nickname=county.county" not in keys(profile(county, told))
+    assert "nearby.neighbour=county.county" in joins(profile(county, nearby))
+    assert "nickname.nickname=county.county" not in joins(profile(county, told))
