@@ -251,8 +251,8 @@ class Translator:
         if asked is None or found.sql is None:
             told = related(question, *known.about(tokenize(question)))
             special = told is not None and told.special
-            found = _of_relations(loan, known.profile, told) if special else None
-            found = found or self._read(loan, known, question, explain)
+            first = _of_relations(loan, known.profile, told) if special else None
+            found = first or self._read(loan, known, question, explain)
             if found.sql is None and not special:
                 found = _of_relations(loan, known.profile, told) or found
         return replace(found, assumptions=(*notes, *found.assumptions))

@@ -1,5 +1,6 @@
 """What a question asks of the rows that its phrases name: how many, which, a column of theirs."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ AGGREGATES: dict[str, type[exp.AggFunc]] = {
 }  # fmt: skip
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Related:
     """A question's query. special: whether no single query of the grammar says the like."""
@@ -44,12 +48,20 @@ class Related:
 
 def related(question: str, linker: Linker, graph: JoinGraph) -> Related | None:
     """What a question means that is phrases within phrases; None where a word is left over."""
-    return _Asking(question, linker, graph).best()
+    try:
+        return _Asking(question, linker, graph).best()
+    except Exception:  # a mistake here: the question is read as any other, and the log says why
+        log.exception("the relations of a question could not be read")
+        return None
 
 
 class _Asking:
     def __init__(self, question: str, linker: Linker, graph: JoinGraph) -> None:
-        tokens = [t for t in heard(with_levels_last(question)) if t.mark is not Mark.PUNCTUATION or t.text == ","]
+        tokens = [
+            t
+            for t in heard(with_levels_last(question))
+            if t.mark is not Mark.PUNCTUATION or t.text == ","
+        ]
         while tokens and tokens[-1].mark is Mark.PUNCTUATION:
             tokens.pop()
         self.names = Names(tokens, linker, graph)
@@ -155,7 +167,7 @@ class _Asking:
                 continue
             keys = [
                 key
-                for key in self.names.keys_of(rows.table)
+                for key in self.names.graph.keys_of(rows.table)
                 if verb in {root(w) for w in role_words(key.column, key.target.table)}
                 and key.column.words[-1:] != ("to",)
             ]
@@ -243,8 +255,7 @@ class _Asking:
         query = selected(rows.table, columns, rows.where)
         thing = thing_of(rows.table)
         whole = thing is not None and any(_of_thing(each, thing) for each in rows.where)
-        told = len(columns) == 1 and columns[0].kind is Kind.TEXT and not called(columns[0])
-        return query.distinct() if whole or (told and columns[0].distinct < rows.table.rows) else query
+        return query.distinct() if whole or _told_again(rows, columns) else query
 
     def _count(self, rows: Rows) -> exp.Select:
         thing = thing_of(rows.table)
@@ -275,10 +286,21 @@ def _of_link(rows: Rows, columns: list[Column]) -> exp.Select | None:
     return query.copy() if plain and same and columns[0].primary else None
 
 
+def _told_again(rows: Rows, columns: list[Column]) -> bool:
+    """Whether a text that several rows have is shown of rows that others refer to: which models."""
+    column = columns[0]
+    if len(columns) > 1 or column.kind is not Kind.TEXT or called(column):
+        return False
+    keys = {each.name for each in rows.table.columns if each.primary or each.unique}
+    referred = (isinstance(each, exp.In) and each.this.name in keys for each in rows.where)
+    return column.distinct < rows.table.rows and any(referred)
+
+
 def _of_thing(condition: exp.Expr, thing: Column) -> bool:
     """Whether a condition is on a thing, and so the same on all the rows that are of it."""
     own = isinstance(condition, exp.In) and condition.this.name == thing.name
-    return own or isinstance(condition, exp.Not | exp.EQ) and condition.find(exp.Select) is not None
+    whole = isinstance(condition, exp.Not | exp.EQ) and condition.find(exp.Select) is not None
+    return own or whole
 
 
 READINGS_MAX = 24

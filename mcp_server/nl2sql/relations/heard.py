@@ -1,6 +1,6 @@
 """Words of relations: the words of a question one by one, and the roots that verbs and roles share.
 
-    root("sender") == root("sent") == root("sends")
+root("sender") == root("sent") == root("sends")
 """
 
 import re

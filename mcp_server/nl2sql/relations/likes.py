@@ -1,4 +1,4 @@
-"""Rows that are like others: in the same city as Ann, in the office of their manager, older than."""
+"""Rows that are like others: in the same city as Ann, older than Ann, as those they refer to."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Likes:
                 named_so = [t for t, last in names.tables(end + 2) if last == stop]
                 keys = [
                     key
-                    for key in names.keys_of(table)
+                    for key in names.graph.keys_of(table)
                     if key.target.table in named_so
                     or role_words(key.column, key.target.table) == names.lemmas(end + 2, stop)
                 ]
@@ -114,12 +114,14 @@ class Likes:
             return
         word = tokens[at].text.lower()
         dates = [column for column in rows.table.columns if column.kind is Kind.DATE]
-        column, kind, place = None, None, at + 1
+        column: Column | None = None
+        kind: type[exp.Binary] | None = None
+        place = at + 1
         if word in AGES and tokens[at + 1].lemma == "than":
             born = [each for each in dates if BIRTH & set(each.words)]
             if any("age" in each.words for each in rows.table.columns):
                 return  # told by that
-            column, kind, place = (born or [None])[0], AGES[word], at + 2
+            column, kind, place = next(iter(born), None), AGES[word], at + 2
         elif tokens[at + 1].lemma in SOONER:
             said = [d for d in dates if root(word) in {root(each) for each in d.words}]
             column = said[0] if len(said) == 1 else None
@@ -139,9 +141,7 @@ class Likes:
                 )
 
 
-def _alike_there(
-    key: ForeignKey, own: Column, their: Column, kind: type[exp.Binary]
-) -> exp.Expr:
+def _alike_there(key: ForeignKey, own: Column, their: Column, kind: type[exp.Binary]) -> exp.Expr:
     """A comparison of a column with that of the row that a key refers to."""
 
     def there(column: Column) -> exp.Column:
@@ -164,6 +164,6 @@ def same_column(names: Names, start: int, end: int, table: Table) -> Column | No
     key = names.role(start, end, table)
     if key is None:
         tables = [other for other, stop in names.tables(start) if stop == end]
-        keys = [each for each in names.keys_of(table) if each.target.table in tables]
+        keys = [each for each in names.graph.keys_of(table) if each.target.table in tables]
         key = keys[0] if len(keys) == 1 else None
     return key.column if key is not None and not key.beside else None

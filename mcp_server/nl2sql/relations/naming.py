@@ -73,10 +73,8 @@ class Names:
             return ending if len(ending) == 1 else []
         roles = [
             key.target.table
-            for table in self.graph.tables
-            if len(keys := self.keys_of(table)) == 2
-            and keys[0].target.table is keys[1].target.table
-            for key in keys
+            for table in self.graph.pairing
+            for key in self.graph.keys_of(table)
             if role_words(key.column, key.target.table) == (word,)
         ]
         return roles if len(roles) == 1 else []
@@ -108,14 +106,14 @@ class Names:
         if ref is None:
             return False
         table = ref.tables[0][0] if ref.best_table >= SURELY else None
-        links = table is not None and len(self.keys_of(table)) > 1
+        links = table is not None and len(self.graph.keys_of(table)) > 1
         return bool(ref.values) or (table is not None and not links)
 
     def role(self, start: int, end: int, table: Table) -> ForeignKey | None:
         """The key of a table whose referred row a noun names: the *manager* of an employee."""
         words = self.lemmas(start, end)
         found = []
-        for key in dict.fromkeys(self.keys_of(table)):
+        for key in self.graph.keys_of(table):
             target = key.target.table
             own = role_words(key.column, target)
             names = {own, (*own, *target.words), (*target.words, *own)} - {()}
@@ -124,13 +122,6 @@ class Names:
             if words in names or (len(words) == 1 and len(own) == 1 and _same(words[0], own[0])):
                 found.append(key)
         return found[0] if len(found) == 1 else None
-
-    def keys_of(self, table: Table) -> list[ForeignKey]:
-        """The keys of a table to others and to its own rows."""
-        found = []
-        for other in self.graph.tables:
-            found += [k for k in self.graph.keys_between(table, other) if k.column.table is table]
-        return list(dict.fromkeys(found))
 
     def superlative(self, start: int) -> tuple[tuple[str, ...], bool, int] | None:
         """An adjective for the most or the least of something: what columns it may speak of, which

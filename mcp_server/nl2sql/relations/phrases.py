@@ -7,13 +7,20 @@ further phrases, to any depth.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from mcp_server.nl2sql.relations.heard import OWNING, role_words
 from mcp_server.nl2sql.relations.likes import Likes
-from mcp_server.nl2sql.relations.naming import ARTICLES, Names, called, equal, measure_beside, thing_of
+from mcp_server.nl2sql.relations.naming import (
+    ARTICLES,
+    Names,
+    called,
+    equal,
+    measure_beside,
+    thing_of,
+)
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.trees import Trees
 from mcp_server.nl2sql.relations.ways import (
@@ -41,7 +48,8 @@ APART = frozenset(
     {"and", "or", "but", "than", "more", "less", "fewer", "most", "least", "each", "every", "per",
      "how", "many", "much", "average", "total", "number", "both", "either", "same", "only", "if",
      "when", "where", "why", "before", "after", "since", "until", "between", "except", "besides",
-     "top", "sum", "count", "first", "last", "any", "fewest", "called", "named", OWNING, *COMPARATIVES}
+     "top", "sum", "count", "first", "last", "any", "fewest", "called", "named", OWNING,
+     *COMPARATIVES}
 )  # fmt: skip
 """Words that say more than that things belong together."""
 VERB_WORDS = 5
@@ -53,6 +61,7 @@ OPEN = 0.6
 KIND = 0.95
 """How surely a value means the rows that have it, where none is called so: Oslo, of airports."""
 DEPTH_MAX = 5
+TRIED_MAX = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,8 @@ class Phrases:
     ways: Ways
     trees: Trees
     likes: Likes
+    tried: list[int] = field(default_factory=lambda: [0])
+    """How many phrases were begun: long questions have more ways than anybody waits for."""
 
     def nouns(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows that the words from a place on name, with all the clauses that follow."""
@@ -74,7 +85,8 @@ class Phrases:
 
     def bare(self, at: int, depth: int = 0) -> Iterator[Read]:
         """Rows without a clause behind them."""
-        if depth > DEPTH_MAX:
+        self.tried[0] += 1
+        if depth > DEPTH_MAX or self.tried[0] > TRIED_MAX:
             return
         while at < len(self.names.tokens) and self.names.tokens[at].lemma in ARTICLES:
             at += 1
@@ -220,7 +232,8 @@ class Phrases:
                 if way.said and other.named:
                     other = replace(other, sure=1.0)
                 found = rows.also(condition, of=other, sure=known)
-                told = denied and way.said  # of several keys the one that the verb speaks of
+                # of several keys the one that the verb speaks of; of all rows of a thing
+                told = denied and (way.said or thing_of(rows.table) is not None)
                 if told or rows.table is other.table or self._same_again(rows.table, at, end):
                     found = found.specially()
                 if not both:
@@ -269,10 +282,10 @@ class Phrases:
         denied = any(token.lemma in DENYING for token in tokens[at:place])
         start = self._past(place + 1, {"a", "an", "the", "any"})
         for stop in range(min(len(tokens), start + 3), start, -1):
+            graph = self.names.graph
             keys = [
                 key
-                for table in self.names.graph.tables
-                for key in self.names.keys_of(table)
+                for key in (*graph.keys_to(rows.table), *graph.keys_of(rows.table))
                 if key.target.table is rows.table
                 and role_words(key.column, rows.table) == self.names.lemmas(start, stop)
             ]
@@ -280,13 +293,11 @@ class Phrases:
                 condition = Way((up(keys[0]).back,)).to([], negated=denied)
                 yield rows.also(condition).specially(), stop
 
-    def _another(
-        self, rows: Rows, way: Way, at: int, depth: int, *, both: bool
-    ) -> Iterator[Read]:
+    def _another(self, rows: Rows, way: Way, at: int, depth: int, *, both: bool) -> Iterator[Read]:
         """Both this and that; this but not that."""
         denied = self._is(at, {"but"}) and self._is(at + 1, {"not"})
-        if not denied and not (both and self._is(at, {"and"})):
-            return
+        if depth > 0 or not (denied or (both and self._is(at, {"and"}))):
+            return  # within a clause it may be of what is before it: books in A and books in B
         start = self._past(at + 1 + denied, PREPOSITIONS)
         for other, stop in self.nouns(start, depth + 1):
             if other.table is way.steps[-1].other:
@@ -334,10 +345,10 @@ class Phrases:
                     if way is not None and often is not None:
                         found = rows.also(often, sure=1.0 if way.said else UNKNOWN)
                         yield found.specially() if way.said else found, stop
-            found = self.names.superlative(place)
-            if found is None or tokens[end - 1].lemma not in OWNERSHIP:
+            adjective = self.names.superlative(place)
+            if adjective is None or tokens[end - 1].lemma not in OWNERSHIP:
                 continue
-            _, descending, start = found
+            _, descending, start = adjective
             yield from self._with_extreme(rows, place, depth, descending=descending)
             for stop in range(min(len(tokens), start + 3), start, -1):
                 column = self.names.column(start, stop, rows.table)
@@ -346,9 +357,7 @@ class Phrases:
                 for all_, last in self.clauses(rows, stop, depth):
                     yield all_.also(self.extreme(all_, column, descending=descending)), last
 
-    def _with_extreme(
-        self, rows: Rows, at: int, depth: int, *, descending: bool
-    ) -> Iterator[Read]:
+    def _with_extreme(self, rows: Rows, at: int, depth: int, *, descending: bool) -> Iterator[Read]:
         """With the highest point, where columns of extremes are called so."""
         for stop in range(min(len(self.names.tokens), at + 4), at + 1, -1):
             for table in self.names.graph.tables:
@@ -437,7 +446,8 @@ def _often(way: Way, thing: Column | None) -> exp.Expr | None:
         if thing is None:
             return None
         query = selected(thing.table, (thing,))
-        own, counted = (thing,), [sql_column(thing)]
+        own: tuple[Column, ...] = (thing,)
+        counted = [sql_column(thing)]
     else:
         own = first.here
         counted = [joined_column(column, 0) for column in first.there]

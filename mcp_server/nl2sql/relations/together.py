@@ -107,9 +107,7 @@ class Together:
         for side, key in ((ONE, doer), (OTHER, done)):
             on = exp.EQ(this=_of(side, key.target), expression=_of(first, key.column))
             query = query.join(exp.alias_(named(table), side, table=True), on=on)
-        return query.where(
-            exp.LT(this=_of(first, doer.column), expression=_of(first, done.column))
-        )
+        return query.where(exp.LT(this=_of(first, doer.column), expression=_of(first, done.column)))
 
     def _with_roles(self, at: int) -> exp.Select | None:
         """Every employee with the name of their manager; each project, its sponsor and its lead."""
@@ -164,7 +162,7 @@ class Together:
             return key
         verb = root(lemmas[start])
         found = [
-            k for k in self.names.keys_of(table)
+            k for k in self.names.graph.keys_of(table)
             if verb in {root(word) for word in role_words(k.column, k.target.table)}
         ]  # fmt: skip
         return found[0] if len(found) == 1 else None
@@ -176,13 +174,13 @@ class Together:
     def _beside(
         self, table: Table, columns: Sequence[Column], keys: Sequence[ForeignKey]
     ) -> exp.Select:
-        outputs = [_of("t", column) for column in columns]
+        outputs: list[exp.Expr] = [_of("t", column) for column in columns]
         query = exp.select().from_(exp.alias_(named(table), "t", table=True))
         for number, key in enumerate(keys, start=1):
             alias = f"t{number}"
             for column in shown(key.target.table):
                 name = identifier("_".join(role_words(key.column, key.target.table)))
-                outputs.append(exp.alias_(_of(alias, column), name.name, quoted=False))
+                outputs.append(exp.alias_(_of(alias, column), name))
             on = exp.EQ(this=_of(alias, key.target), expression=_of("t", key.column))
             source = exp.alias_(named(key.target.table), alias, table=True)
             query = query.join(source, on=on, join_type="LEFT")
@@ -218,15 +216,15 @@ class Together:
             at += 1
         at += 2 * (lemmas[at : at + 2] in (["number", "of"], ["count", "of"]))
         for first in (at + 1, at + 2):
-            role = self._lemmas[at:first]
+            said = tuple(lemmas[at:first])
             for table, end in self.names.tables(first):
                 if lemmas[end : end + 1] not in (["per"], ["by"]):
                     continue
                 others = [t for t, stop in self.names.tables(end + 1) if stop == len(lemmas)]
                 keys = [
-                    key for key in self.names.keys_of(table)
+                    key for key in self.names.graph.keys_of(table)
                     if key.target.table in others
-                    and list(role_words(key.column, key.target.table)) == role
+                    and role_words(key.column, key.target.table) == said
                 ]  # fmt: skip
                 if len(keys) == 1:
                     return self._grouped(table, keys, shown(others[0]), None)
@@ -248,16 +246,16 @@ class Together:
     def _by_role(
         self, table: Table, role: tuple[int, int], what: tuple[int, int], measure: Column | None
     ) -> exp.Select | None:
-        """Rows counted by what the row that a role names has; over other tables, if that is clear."""
+        """Rows counted by what the row has that a role names, over one more key if need be."""
         words = self.names.lemmas(*role)
-        ways = [
-            ((), key) for key in self.names.keys_of(table)
+        ways: list[tuple[list[ForeignKey], ForeignKey]] = [
+            ([], key) for key in self.names.graph.keys_of(table)
             if role_words(key.column, key.target.table) == words
         ] or [
-            ((first,), key)
-            for first in self.names.keys_of(table)
+            ([first], key)
+            for first in self.names.graph.keys_of(table)
             if first.target.table is not table
-            for key in self.names.keys_of(first.target.table)
+            for key in self.names.graph.keys_of(first.target.table)
             if role_words(key.column, key.target.table) == words
         ]  # fmt: skip
         if len(ways) != 1 or ways[0][1].beside:

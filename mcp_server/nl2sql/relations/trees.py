@@ -40,7 +40,9 @@ BELOW = frozenset({"below", "under", "underneath", "beneath"})
 ABOVE = frozenset({"above", "over"})
 SUPERIORS = frozenset({"manager", "supervisor", "boss", "superior", "report", "chief", "lead"})
 PARENTS = frozenset({"parent", "upper", "super", "master", "belong", "part"})
-NOBODY = frozenset({"nobody", "one", "anyone", "anybody", "anything", "others", "someone", "somebody"})
+NOBODY = frozenset(
+    {"nobody", "one", "anyone", "anybody", "anything", "others", "someone", "somebody"}
+)
 CHILDREN = frozenset({"child", "kid", "descendant"})
 REPORTS = frozenset({"report", "subordinate", "underling"})
 
@@ -142,14 +144,10 @@ class Trees:
                 if rows.table is not table or not rows.where:
                     continue
                 levels = self._levels(tokens, end)
-                if down is None or (word in ("report", "work")):
-                    if levels is None:
-                        continue
-                if down is not None and step is not None:
-                    steps = (step,)
-                elif way is not None:
-                    steps = way.steps
-                else:
+                if levels is None and (down is None or word in ("report", "work")):
+                    continue
+                steps = way.steps if way is not None else () if step is None else (step,)
+                if not steps:
                     continue
                 condition = self.everything(table, steps, rows.where, upwards=down is False)
                 found = Rows(table, (condition,), rows.sure, rows.relations + 1, special=True)

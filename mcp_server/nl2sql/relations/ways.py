@@ -85,9 +85,7 @@ def sql_column(column: Column) -> exp.Column:
     return exp.column(identifier(column.name))
 
 
-def selected(
-    table: Table, columns: Sequence[Column], where: Sequence[exp.Expr] = ()
-) -> exp.Select:
+def selected(table: Table, columns: Sequence[Column], where: Sequence[exp.Expr] = ()) -> exp.Select:
     """Columns of the rows of a table that meet conditions."""
     query = exp.select(*(sql_column(column) for column in columns)).from_(named(table))
     for condition in where:
@@ -112,8 +110,7 @@ def up(key: ForeignKey) -> Step:
 
 def own_keys(graph: JoinGraph, table: Table) -> list[ForeignKey]:
     """The keys of a table that refer to rows of its own."""
-    found = (key for key in graph.keys_between(table, table) if key.column.table is table)
-    return list(dict.fromkeys(found))
+    return [key for key in graph.keys_of(table) if key.target.table is table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +147,12 @@ class Ways:
             yield up(key) if key.column.table is one else up(key).back
 
     def _bridged(self, one: Table, other: Table) -> Iterator[tuple[Step, Step]]:
-        for bridge in self.graph.tables:
-            if bridge in (one, other) or bridge.view:
+        for key in self.graph.keys_to(one):
+            bridge = key.column.table
+            if bridge is other or bridge.view:
                 continue
-            to_one = [k for k in self._keys(bridge, one) if k.column.table is bridge]
-            to_other = [k for k in self._keys(bridge, other) if k.column.table is bridge]
-            for key in to_one:
-                for next_ in to_other:
+            for next_ in self.graph.keys_of(bridge):
+                if next_.target.table is other:
                     yield up(key).back, up(next_)
 
     def _keys(self, one: Table, other: Table) -> list[ForeignKey]:
@@ -202,8 +198,10 @@ class Ways:
             if said & {root(word) for word in role_words(key.column, table)} or (
                 said & {root("report"), root("work")} and _superior(key)
             ):
-                upwards = passive or key.column.words[-1:] == ("to",) or bool(
-                    said & {root("report"), root("work")}
+                upwards = (
+                    passive
+                    or key.column.words[-1:] == ("to",)
+                    or bool(said & {root("report"), root("work")})
                 )
                 step = up(key) if upwards else up(key).back
                 found.append(Way((step,), said=True))
@@ -211,7 +209,8 @@ class Ways:
             link = doer.column.table
             names = {root(w) for w in (*link.words, *doer.column.words, *done.column.words)}
             containing = bool(said & CONTAINING) or any(t.lemma == "of" for t in words[-1:])
-            if said & names or _whole(doer) and (said & (CONTAINING | PARTS) or containing):
+            contained = _whole(doer) and bool(said & (CONTAINING | PARTS) or containing)
+            if said & names or contained:
                 told = {root(w) for w in role_words(done.column, table)}
                 swap = passive or (bool(said & told) and words[-1].lemma == "of")
                 if _whole(doer):
@@ -222,9 +221,9 @@ class Ways:
 
     def pairs_of(self, table: Table) -> Iterator[tuple[ForeignKey, ForeignKey]]:
         """Tables that put two rows of a table together: who does it, and to whom it is done."""
-        for link in self.graph.tables:
-            keys = [k for k in self._keys(link, table) if k.column.table is link]
-            if link is table or link.view or len(keys) != 2:
+        for link in dict.fromkeys(key.column.table for key in self.graph.keys_to(table)):
+            keys = [key for key in self.graph.keys_of(link) if key.target.table is table]
+            if link.view or len(keys) != 2:
                 continue
             keys.sort(key=lambda key: link.columns.index(key.column))
             one, other = keys

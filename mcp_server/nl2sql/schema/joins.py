@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Profile, Table
 
@@ -40,6 +41,26 @@ class JoinGraph:
     def keys_between(self, one: Table, other: Table) -> list[ForeignKey]:
         """Every key that joins two tables directly."""
         return [key for table, key in self._edges.get(one, []) if table is other]
+
+    def keys_of(self, table: Table) -> list[ForeignKey]:
+        """The keys by which a table refers to others, and to rows of its own."""
+        keys = (key for _, key in self._edges.get(table, []) if key.column.table is table)
+        return list(dict.fromkeys(keys))
+
+    def keys_to(self, table: Table) -> list[ForeignKey]:
+        """The keys by which other tables refer to a table."""
+        keys = (key for _, key in self._edges.get(table, []) if key.column.table is not table)
+        return list(dict.fromkeys(keys))
+
+    @cached_property
+    def pairing(self) -> list[Table]:
+        """The tables whose two keys put two rows of one table together."""
+        found = []
+        for table in self.tables:
+            keys = self.keys_of(table)
+            if len(keys) == 2 and keys[0].target.table is keys[1].target.table is not table:
+                found.append(table)
+        return found
 
     def referred(self, column: Column) -> list[Table]:
         """The tables that a column refers to."""

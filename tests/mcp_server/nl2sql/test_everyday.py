@@ -50,6 +50,22 @@ def test_business_questions_are_answered_rightly_or_not_at_all(
     assert found["accuracy"] >= accuracy
 
 
+@pytest.mark.parametrize(
+    ("questions", "precision", "accuracy"),
+    [(30, 0.92, 0.8), pytest.param(120, 0.94, 0.84, marks=pytest.mark.long)],
+)
+def test_questions_of_joins_are_answered_rightly_or_not_at_all(
+    bench: ModuleType, module_dsn: str, questions: int, precision: float, accuracy: float
+) -> None:
+    options = Namespace(data=bench.OWN, questions="questions.jsonl", limit=questions, threshold=0.0)
+    match = bench.matcher(bench.OWN)
+    found = bench.figures(list(bench.measure(module_dsn, options, "joins", match)))
+
+    assert found["questions"] == questions
+    assert found["precision"] >= precision
+    assert found["accuracy"] >= accuracy
+
+
 def test_results_are_the_same_in_any_order_of_rows_and_columns(bench: ModuleType) -> None:
     match = bench.matcher(bench.OWN)
     gold = [("Ann", 1), ("Ben", 2), ("Ben", 2)]

@@ -165,3 +165,15 @@ def test_a_table_of_nothing_but_keys_is_no_home_of_one() -> None:
         spread(made.columns[0], 1, 50, 50)
 
     assert joins(profile(boat, crew, both)) == {"service.bid=boat.bid", "service.cid=crew.cid"}
+
+
+def test_of_two_columns_that_put_rows_of_a_table_together_both_refer_to_it() -> None:
+    names = ["Alvdal", "Birken", "Cedra"]
+    county = table("county", 3, county=names, people=Kind.NUMBER)
+    nearby = table("nearby", 6, county=names, neighbour=names)
+    told = table("nickname", 3, county=names, nickname=["Al", "Birken", "Ced"])
+    for each in (nearby, told):
+        each.columns[0].primary = each.columns[0].unique = False
+        each.columns[0].distinct = 2
+    assert "nearby.neighbour=county.county" in joins(profile(county, nearby))
+    assert "nickname.nickname=county.county" not in joins(profile(county, told))
