@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from mcp_server.nl2sql.grammar.compound.splitting import Halves
 from mcp_server.nl2sql.sql.conditions import tables_of
-from mcp_server.nl2sql.sql.logical import Arithmetic, Compare, Condition, Filtered, Output, Query, Whole
+from mcp_server.nl2sql.sql.logical import (
+    Arithmetic,
+    Compare,
+    Condition,
+    Filtered,
+    Output,
+    Query,
+    Whole,
+)
 
 
 def combined(parts: Halves, left: Query, right: Query) -> Query | None:

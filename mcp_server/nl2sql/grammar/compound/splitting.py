@@ -16,7 +16,9 @@ PLACES = frozenset(
 MEASURING = frozenset({"total", "sum", "average", "mean", "maximum", "minimum", "how", "number"})
 EACH = frozenset({"each", "every", "per"})
 GROUPING = frozenset({"per", "by", "each", "every"})
-SAYING = frozenset({"be", "have", "do", "that", "who", "which", "with", "in", "from", "come", "live"})
+SAYING = frozenset(
+    {"be", "have", "do", "that", "who", "which", "with", "in", "from", "come", "live"}
+)
 """What stands behind the things that are counted."""
 TO = (("out", "of"), ("to",))
 
