@@ -14,6 +14,7 @@ PLACES = frozenset(
     {"in", "at", "during", "on", "since", "from", "within", "after", "before", "between", "overall"}
 )
 MEASURING = frozenset({"total", "sum", "average", "mean", "maximum", "minimum", "how", "number"})
+COUNTING = frozenset({"number", "how"})
 EACH = frozenset({"each", "every", "per"})
 GROUPING = frozenset({"per", "by", "each", "every"})
 SAYING = frozenset(
@@ -101,7 +102,7 @@ def _measure_of(tokens: Sequence[Token]) -> Sequence[Token]:
 
 
 def _counted(left: Sequence[Token], right: Sequence[str]) -> Sequence[Token]:
-    """The things of the first half, where the second does not say them again: `how many are open`."""
+    """The things of the first half, where the second does not repeat them: `how many are open`."""
     if right[2:3] and right[2] not in SAYING:
         return ()
     lemmas = [token.lemma for token in left]
@@ -182,7 +183,8 @@ def _spread(
     """What ends the second half is said of both: `A to B in Paris`."""
     ends = _unended(right)
     measure = _measure_of(left)
-    alike = how == "," and bool(measure) and not MEASURING & {token.lemma for token in ends}
+    alike = how == "," and bool(measure) and measure[0].lemma not in COUNTING
+    alike = alike and not MEASURING & {token.lemma for token in ends}
     if alike:
         ends = [*measure, *ends]  # the average fee of fillings versus crowns
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`
