@@ -90,6 +90,14 @@ ANSWERS = [
     # shares and rates
     ("return rate per family", f"select family, 100.0 * count(*) filter (where state = 'returned') / count(*) from {OF_PLANT} group by 1"),
     (
+        "What percentage of deliveries after 2024-06-01 were lost?",
+        "select 100.0 * count(*) filter (where state = 'lost') / count(*) from delivery where delivered_on > '2024-06-01'",
+    ),
+    (
+        "average price and total stock of hardy plants",
+        "select avg(price), sum(stock) from plant where is_hardy",
+    ),
+    (
         "What share of all plants is of each family?",
         "select family, 100.0 * count(*) / sum(count(*)) over () from plant group by 1",
     ),

@@ -29,6 +29,7 @@ OPERATORS = {
 NOUNS = {"difference": "-", "product": "*", "quotient": "/"}
 WITH_BY = frozenset({"multiplied", "divided"})
 FACTORS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "double": 2, "triple": 3}
+PARTS = frozenset({"third", "quarter"})
 AS_MUCH = frozenset({"as", "much", "many", "high", "large", "big", "long", "great"})
 """Words between `twice` and what is doubled."""
 PRICES = frozenset({"price", "cost", "rate", "fee", "tariff"})
@@ -149,6 +150,9 @@ def _factor(row: Sequence[Symbol], place: int) -> tuple[int | float | None, int]
             return symbol.value / PERCENT, after + 1
         return None, place
     if symbol.kind in WORD and word in FACTORS:
+        part = after < len(row) and (row[after].kind in OF or bool(row[after].lead))
+        if not part or (word in PARTS and row[after].kind not in OF):
+            return None, place  # the third price, double rooms
         while after < len(row) and (row[after].kind in OF or row[after].text.lower() in AS_MUCH):
             after += 1
         return FACTORS[word], after

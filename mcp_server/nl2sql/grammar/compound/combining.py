@@ -45,6 +45,9 @@ def combined(
     common = _common(left, right)
     if how == "," and left.where == right.where:
         return None  # two measures of the same rows are no comparison
+    beyond = (_beyond(query.where, common) for query in (left, right))
+    if how == "," and one != other and not all(beyond):
+        return None  # the average age and the total pay of women: both are of women
     sides = [
         Filtered(measure, _beyond(query.where, common))
         for measure, query in ((one, left), (other, right))

@@ -83,7 +83,7 @@ def _side_by_side(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Ha
         elif said[:2] == ["how", "many"]:
             yield _beside(left, (*right[:2], *_counted(left, said), *right[2:]), alike=True)
         elif MEASURING & set(said[:1]) and MEASURING & set(lemmas[:at]):
-            yield _beside(left, right)
+            yield _beside(left, right, alike=said[0] in lemmas[:at])
 
 
 def _beside(left: Sequence[Token], right: Sequence[Token], *, alike: bool = False) -> Halves:
