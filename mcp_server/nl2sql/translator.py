@@ -45,7 +45,6 @@ from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 from mcp_server.nl2sql.windows.applying import applied as with_window
-from mcp_server.nl2sql.windows.totals import of_each
 from mcp_server.nl2sql.windows.asking import (
     Change,
     MovingAverage,
@@ -54,6 +53,7 @@ from mcp_server.nl2sql.windows.asking import (
     Window,
     windowed,
 )
+from mcp_server.nl2sql.windows.totals import of_each
 from mcp_server.nl2sql.words.evidence import worked_in
 from mcp_server.nl2sql.words.tokens import tokenize
 

@@ -89,7 +89,7 @@ def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
         for half in (parts.left, parts.right)
     ]
     for one, other in product(*sides):
-        query = combined(parts, one.query, other.query)
+        query = combined(parts.how, one.query, other.query, alike=parts.alike, rest=parts.rest)
         if query is not None:
             yield Meant(
                 query,

@@ -7,7 +7,7 @@ from sqlglot import exp
 from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.conditions import condition_of, tables_of
 from mcp_server.nl2sql.sql.expressions import (
     arithmetic_of,
@@ -21,6 +21,9 @@ from mcp_server.nl2sql.sql.expressions import (
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier
 from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
+    Between,
+    Compare,
+    Condition,
     Filtered,
     Output,
     Query,
@@ -87,8 +90,14 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     conditions = [condition_of(condition, joined, query) for condition in query.where]
     for each in query.computed:
         if isinstance(each, ShareOf):
-            outputs.append(share_of(each, conditions, joined, grouped=grouped))
-            conditions = [] if each.part is None else conditions
+            telling = conditions
+            if each.part is not None:
+                telling = []
+            elif not all(map(_is_of_time, query.where)) or (each.whole is not None and grouped):
+                pairs = zip(query.where, conditions, strict=True)
+                telling = [made for condition, made in pairs if not _is_of_time(condition)]
+            outputs.append(share_of(each, telling, joined, grouped=grouped))
+            conditions = [made for made in conditions if made not in telling]
         else:
             outputs.append(_computed(each, joined, query))
     select = select.select(*outputs)
@@ -119,6 +128,13 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
             return select
         select = select.distinct()
     return select
+
+
+def _is_of_time(condition: Condition) -> bool:
+    """Whether it says when: of the orders in 2023, what share was cancelled."""
+    if not isinstance(condition, Compare | Between):
+        return False
+    return condition.column.kind is Kind.DATE or condition.column.year_like
 
 
 def _apart(query: Query) -> bool:

@@ -90,9 +90,7 @@ def _often(often: Often, joined: Joined, query: Query) -> exp.Expr:
     counted: exp.Expr = exp.Star()
     if often.of is not None:
         counted = exp.Distinct(expressions=[inner.column(often.of)])
-    count = OPERATORS[often.operator](
-        this=exp.Count(this=counted), expression=literal(often.value)
-    )
+    count = OPERATORS[often.operator](this=exp.Count(this=counted), expression=literal(often.value))
     rows = inner.source().select(key).group_by(key.copy()).having(count)
     return exp.In(this=joined.column(subject.key), query=rows.subquery())
 

@@ -227,6 +227,8 @@ class Phrases:
             before = frame.args.get("start") if frame is not None else None
             rows = f"each row and the {before} before" if before is not None else "all rows so far"
             text = f"{text} over {rows}"
+        elif isinstance(node.this.this, exp.AggFunc) and order is None:
+            text = f"the sum of {self.expression(node.this.this, scope)} over all groups"
         partition = node.args.get("partition_by") or []
         if partition:
             text += f" within each {listing(self.expression(p, scope) for p in partition)}"

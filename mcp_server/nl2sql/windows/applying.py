@@ -102,7 +102,9 @@ def _ranked(select: exp.Select, part: exp.Expr | None, first: int | None) -> exp
 def _told(each: exp.Expr) -> exp.Expr:
     """A column as it is, a total of one by a name."""
     of = each.find(exp.Column)
-    return each if isinstance(each, exp.Column) or of is None else exp.alias_(each, f"total_{of.name}")
+    if isinstance(each, exp.Column) or of is None:
+        return each
+    return exp.alias_(each, f"total_{of.name}")
 
 
 def _first(select: exp.Select, parts: Sequence[exp.Expr], first: int) -> exp.Select | None:

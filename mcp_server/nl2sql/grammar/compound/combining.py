@@ -2,25 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
-from mcp_server.nl2sql.grammar.compound.splitting import Halves
 from mcp_server.nl2sql.sql.conditions import tables_of
-from mcp_server.nl2sql.sql.logical import Arithmetic, Compare, Condition, Filtered, Output, Query, Whole
+from mcp_server.nl2sql.sql.logical import (
+    Arithmetic,
+    Compare,
+    Condition,
+    Filtered,
+    Output,
+    Query,
+    Whole,
+)
 
 
-def combined(parts: Halves, left: Query, right: Query) -> Query | None:
+def combined(
+    how: Literal["/", ","], left: Query, right: Query, *, alike: bool = False, rest: bool = False
+) -> Query | None:
     """A query for the quotient of two measures, or for both; None where they are none.
 
     Measures of the same rows are taken in one pass; conditions that both have are the query's.
+    alike: whether both have to measure the same. rest: whether the second is of the other rows.
     """
-    how = parts.how
-    if parts.rest:
+    if rest:
         opposite = _opposite(left.where)
         if opposite is None or right.where:
             return None
         right = replace(right, where=[opposite])
     one, other = _measure(left), _measure(right)
-    if one is None or other is None or (parts.alike and one != other):
+    if one is None or other is None or (alike and one != other):
         return None
     if not _of_the_same_rows(left, right):
         if how != "/" or _groups(left) or _groups(right):
@@ -35,6 +45,9 @@ def combined(parts: Halves, left: Query, right: Query) -> Query | None:
     common = _common(left, right)
     if how == "," and left.where == right.where:
         return None  # two measures of the same rows are no comparison
+    beyond = (_beyond(query.where, common) for query in (left, right))
+    if how == "," and one != other and not all(beyond):
+        return None  # the average age and the total pay of women: both are of women
     sides = [
         Filtered(measure, _beyond(query.where, common))
         for measure, query in ((one, left), (other, right))

@@ -34,9 +34,9 @@ def as_share(text: str, linker: Linker) -> str:
 
 
 def _is_column(what: str, linker: Linker) -> bool:
-    """Whether a column holds the rate itself."""
+    """Whether a column may hold the rate itself."""
     words = tuple(lemma(word) for word in what.split())
-    return any(score >= SURE for _, score in linker.columns((*words, "rate")))
+    return any("rate" in column.words for column, _ in linker.columns((*words, "rate")))
 
 
 def _held(what: str, linker: Linker) -> tuple[Column, str] | None:

@@ -14,9 +14,12 @@ PLACES = frozenset(
     {"in", "at", "during", "on", "since", "from", "within", "after", "before", "between", "overall"}
 )
 MEASURING = frozenset({"total", "sum", "average", "mean", "maximum", "minimum", "how", "number"})
+COUNTING = frozenset({"number", "how"})
 EACH = frozenset({"each", "every", "per"})
 GROUPING = frozenset({"per", "by", "each", "every"})
-SAYING = frozenset({"be", "have", "do", "that", "who", "which", "with", "in", "from", "come", "live"})
+SAYING = frozenset(
+    {"be", "have", "do", "that", "who", "which", "with", "in", "from", "come", "live"}
+)
 """What stands behind the things that are counted."""
 TO = (("out", "of"), ("to",))
 
@@ -80,7 +83,7 @@ def _side_by_side(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[Ha
         elif said[:2] == ["how", "many"]:
             yield _beside(left, (*right[:2], *_counted(left, said), *right[2:]), alike=True)
         elif MEASURING & set(said[:1]) and MEASURING & set(lemmas[:at]):
-            yield _beside(left, right)
+            yield _beside(left, right, alike=said[0] in lemmas[:at])
 
 
 def _beside(left: Sequence[Token], right: Sequence[Token], *, alike: bool = False) -> Halves:
@@ -99,7 +102,7 @@ def _measure_of(tokens: Sequence[Token]) -> Sequence[Token]:
 
 
 def _counted(left: Sequence[Token], right: Sequence[str]) -> Sequence[Token]:
-    """The things of the first half, where the second does not say them again: `how many are open`."""
+    """The things of the first half, where the second does not repeat them: `how many are open`."""
     if right[2:3] and right[2] not in SAYING:
         return ()
     lemmas = [token.lemma for token in left]
@@ -180,7 +183,8 @@ def _spread(
     """What ends the second half is said of both: `A to B in Paris`."""
     ends = _unended(right)
     measure = _measure_of(left)
-    alike = how == "," and bool(measure) and not MEASURING & {token.lemma for token in ends}
+    alike = how == "," and bool(measure) and measure[0].lemma not in COUNTING
+    alike = alike and not MEASURING & {token.lemma for token in ends}
     if alike:
         ends = [*measure, *ends]  # the average fee of fillings versus crowns
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`

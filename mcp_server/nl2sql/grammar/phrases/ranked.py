@@ -44,10 +44,10 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
 )
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE
 from mcp_server.nl2sql.grammar.nodes import (
-    Group,
     Common,
     Entity,
     Equal,
+    Group,
     HowMany,
     Limit,
     Node,

@@ -125,7 +125,7 @@ def _of_things(f: Found, at: int) -> bool:
     """The average number of orders, where those are no column of numbers."""
     ref = f.symbols[at].ref
     number = any(f.symbols[each].text.endswith("number of") for each in f.places("a", AGGREGATE))
-    return number and ref is not None and not any(column.counts for column, _ in ref.columns)
+    return number and not any(c.counts for c, _ in (ref.columns if ref is not None else ()))
 
 
 @phrase(COL("c") + COMMA.maybe + (AGGREGATE + (LISTING_OR.any + AGGREGATE).some)("a"), 0.4)
@@ -262,8 +262,9 @@ def _share_of_one_in_other(f: Found) -> Sequence[Node] | None:
 
 def _adds_up(f: Found, at: int) -> bool:
     ref = f.symbols[at].ref
-    named = ref is not None and ref.best_column >= ref.best_table
-    return named and any(c.adds_up for c, score in ref.columns if score >= NAMED_WELL)
+    if ref is None or ref.best_column < ref.best_table:
+        return False
+    return any(c.adds_up for c, score in ref.columns if score >= NAMED_WELL)
 
 
 @phrase(SHARE + NOT("x").maybe + COL("c") + TAB("t"), 0.25)

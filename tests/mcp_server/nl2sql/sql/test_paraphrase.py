@@ -34,6 +34,10 @@ READINGS = {
         "The country and the number of sailors, for each country, the one with the highest number "
         "of sailors."
     ),
+    "select country, 100.0 * sum(age) / sum(sum(age)) over () from sailor group by country": (
+        "The country and (100.0 times the total age) divided by the sum of the total age over all "
+        "groups of sailors, for each country."
+    ),
     "select count(distinct country) from sailor": (
         "The number of different values of country of sailors."
     ),
