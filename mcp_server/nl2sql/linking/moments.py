@@ -9,8 +9,7 @@ from functools import partial
 
 from mcp_server.nl2sql.linking.lasting import AUXILIARY, with_durations
 from mcp_server.nl2sql.schema.model import Kind, Profile
-from mcp_server.nl2sql.sql.logical import UNITS as PERIODS
-from mcp_server.nl2sql.words.spans import DAYS, MONTH, number_of
+from mcp_server.nl2sql.words.spans import DAYS, MONTH, UNITS, number_of
 from mcp_server.nl2sql.words.tokens import normal_text, stem
 
 _DAY = "|".join(DAYS)
@@ -27,7 +26,7 @@ HOURS = {
     "after midday": "at least 12",
 }  # fmt: skip
 UNITS_SHORT = {"day of the week": "weekday", "hour of the day": "hour"}
-PERIODICAL = [word for word, unit in PERIODS.items() if word != unit]
+PERIODICAL = [word for word, unit in UNITS.items() if word != unit]
 AT_LEAST, BELOW = ("after", "since", "from", "at or after"), ("before", "until", "till", "by")
 _CLOCK = re.compile(
     rf"\b(?:(?P<bound>{'|'.join((*AT_LEAST, *BELOW))}) )(?P<hour>\d{{1,2}})(?::00)?"
@@ -141,7 +140,7 @@ def _periodical(text: str, profile: Profile) -> str:
         return text
     measure = match["measure"] or match["measure2"]
     rest = f"{text[: match.start()]}{measure}{text[match.end() :]}"
-    return f"for each {PERIODS[said]}, {rest}"
+    return f"for each {UNITS[said]}, {rest}"
 
 
 def _of_verb(verbs: set[str], match: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mcp_server.nl2sql.sql.logical import UNITS
+from mcp_server.nl2sql.words.spans import UNITS
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
 _UNIT = r"day|week|month|quarter|year"

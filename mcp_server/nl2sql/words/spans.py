@@ -9,9 +9,17 @@ import datetime
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Literal
 
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
+Unit = Literal["year", "quarter", "month", "week", "day"]
+UNITS: dict[str, Unit] = {
+    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
+    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
+    "monthly": "month", "weekly": "week", "daily": "day",
+}  # fmt: skip
+"""What questions call them."""
 MONTHS = [name.lower() for name in calendar.month_name[1:]]
 MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in MONTHS)
 DAYS = [name.lower() for name in calendar.day_name]
