@@ -7,14 +7,15 @@ best is from the next that finds something else says how sure that is.
 
 import datetime
 import logging
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
-from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.moments import has_moments
+from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.spelling import named
 from mcp_server.nl2sql.choosing.variants import variants
@@ -43,6 +44,8 @@ DOUBTFUL = 0.5
 ASKING = frozenset({"which", "what", "list", "show", "find", "give", "name"})
 OPENING = 5
 """So many words at the beginning of a question say what it asks for."""
+HIDDEN = "\ufffc"
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']+'(?!\w)")
 log = logging.getLogger(__name__)
 
 
@@ -82,12 +85,7 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
 
     today: what `last month` is counted from.
     """
-    plain = text
-    if linker.has_years:
-        text = with_years(with_both(text), today)
-    if linker.has_dates:
-        text = with_dates(text, today)
-    text = with_moments(text, linker.profile)
+    plain, text = text, _with_times(text, linker, today)
     text = as_share(text, linker)
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
@@ -130,6 +128,22 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
         one.settled = len(fits) < len(found)
     found = _of_the_asked(_grouped(fits or found), tokens, linker)
     return sorted(found, key=lambda one: -one.score)
+
+
+def _with_times(text: str, linker: Linker, today: datetime.date) -> str:
+    """The question with its times as the grammar reads them; what is quoted stays as it is."""
+    quoted = _QUOTED.findall(text)
+    text = _QUOTED.sub(HIDDEN, text)
+    if linker.has_years:
+        text = with_years(with_both(text), today)
+    if linker.has_dates:
+        text = with_dates(text, today)
+    text = with_moments(text, linker.profile)
+    if text.count(HIDDEN) != len(quoted):  # what is put on both sides is there twice
+        quoted *= 2
+    for part in quoted:
+        text = text.replace(HIDDEN, part, 1)
+    return text
 
 
 def _of_the_asked(found: list[Made], tokens: Sequence[Token], linker: Linker) -> list[Made]:

@@ -15,6 +15,8 @@ from mcp_server.nl2sql.words.tokens import identifier_words
 PARTS = ("weekday", "hour", "month of year")
 MEASURES = re.compile(r"\b(duration|age)s?\b")
 _BESIDE = re.compile(r"\bversus\b|\bvs\b", re.IGNORECASE)
+_LONGEST = re.compile(r" with the (?:highest|lowest) duration$")
+"""The longest of some rows is one of them, and not only how long it was."""
 _WHICH_HAS_MOST = re.compile(r"^which (?:\w+ )?\w+ has the (?:most|fewest|least) ", re.IGNORECASE)
 
 
@@ -30,6 +32,8 @@ def has_moments(tree: exp.Expr, text: str, question: str) -> bool:
         return False
     if any(part in low and part not in asked and part.split()[0] not in names for part in PARTS):
         return False
+    if _LONGEST.search(low) and not _LONGEST.search(asked):
+        return tree.args.get("order") is not None
     if FIRST_OF_EACH.search(low):
         return tree.find(exp.Window) is not None
     if _WHICH_HAS_MOST.match(text) and not _WHICH_HAS_MOST.match(question):

@@ -10,7 +10,8 @@ from mcp_server.nl2sql.conversation.standing import Standing
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.model import Column, Kind
 from mcp_server.nl2sql.sql.expressions import AGGREGATES, period_of
-from mcp_server.nl2sql.sql.logical import UNITS, Period
+from mcp_server.nl2sql.sql.logical import Period
+from mcp_server.nl2sql.words.spans import UNITS
 
 MEASURES = {
     "average": "avg", "mean": "avg", "total": "sum", "sum": "sum", "maximum": "max", "max": "max",

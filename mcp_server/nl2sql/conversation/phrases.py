@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.sql.logical import UNITS
+from mcp_server.nl2sql.words.spans import UNITS
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
 _OPENERS = (

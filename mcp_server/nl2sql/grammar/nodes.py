@@ -6,7 +6,8 @@ Places are numbers of symbols; a place of None means that the phrase names nothi
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mcp_server.nl2sql.sql.logical import Aggregate, Operator, Unit
+from mcp_server.nl2sql.sql.logical import Aggregate, Operator
+from mcp_server.nl2sql.words.spans import Unit
 
 Place: TypeAlias = int | None
 

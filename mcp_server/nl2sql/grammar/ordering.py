@@ -14,6 +14,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
     Sort,
 )
+from mcp_server.nl2sql.grammar.symbols import SURE
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.model import Kind, Table
 from mcp_server.nl2sql.sql.logical import (
@@ -69,9 +70,11 @@ def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> No
             draft.lost.append(node.at)
         return
     query, subject = draft.query, draft.around.subject
-    truth = truth_values(order.column) if order.column and order.aggregate == "count" else None
-    if order.column is not None and truth is not None:  # the most late shipments
-        draft.add(Compare(order.column, "=", truth[0]))
+    ref = draft.symbols[node.at].ref if node.at is not None else None
+    if order.column is not None and order.aggregate == "count" and ref and ref.best_column >= SURE:
+        truth = truth_values(order.column)
+        if truth is not None:  # the most late shipments
+            draft.add(Compare(order.column, "=", truth[0]))
     target = draft.focus
     before = nodes[number - 1] if number else None
     if isinstance(before, Entity) and before.at in draft.entities:
@@ -108,7 +111,8 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
     column = around.column(symbol, local, numeric=True)
     ref = symbol.ref
     dated = column is not None and column.kind is Kind.DATE and not node.counting
-    measure = column is not None and (column.counts or dated)
+    lasting = column is not None and column.made is not None and column.made.how == "duration"
+    measure = column is not None and (column.counts or dated or lasting)
     keyed = column is not None and (column.foreign or column.primary)
     if node.aggregate == "count":
         if table is not None and ref and (ref.best_table >= ref.best_column - 0.3 or keyed):

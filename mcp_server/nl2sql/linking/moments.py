@@ -1,22 +1,18 @@
-"""Times of the day and the week, and how long things last, in the words of what dates imply.
+"""Times of the day, the week and the year, in the words of what dates imply.
 
-*On Mondays* is *whose weekday is 1*, and *trips that took over two hours* are *trips with duration
-hours more than 2*: names that `schema/derived.py` gives to computed columns. Nothing is put
-differently that the schema has a name or a value for, or that no column of its dates says.
+*On Mondays* is *whose weekday is 1*, a name that `schema/derived.py` gives to a computed column.
+Nothing is put differently that the schema has a name or a value for, or no column of dates says.
 """
 
 import re
-from collections.abc import Sequence
 from functools import partial
 
-from mcp_server.nl2sql.schema.derived import LASTING, UNITS
-from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
-from mcp_server.nl2sql.words.spans import DAYS, MONTH, number_of
-from mcp_server.nl2sql.words.tokens import NUMBER_WORDS, normal_text, stem, tokenize
+from mcp_server.nl2sql.linking.lasting import AUXILIARY, with_durations
+from mcp_server.nl2sql.schema.model import Kind, Profile
+from mcp_server.nl2sql.words.spans import DAYS, MONTH, UNITS, number_of
+from mcp_server.nl2sql.words.tokens import normal_text, stem
 
 _DAY = "|".join(DAYS)
-_UNIT = "|".join(UNITS)
-_COUNT = rf"\d+(?:\.\d+)?|half an?|an?|{'|'.join(NUMBER_WORDS)}"
 SEASONS = {
     "spring": "between 3 and 5", "summer": "between 6 and 8", "autumn": "between 9 and 11",
     "fall": "between 9 and 11", "winter": "12 or 1 or 2",
@@ -30,20 +26,8 @@ HOURS = {
     "after midday": "at least 12",
 }  # fmt: skip
 UNITS_SHORT = {"day of the week": "weekday", "hour of the day": "hour"}
+PERIODICAL = [word for word, unit in UNITS.items() if word != unit]
 AT_LEAST, BELOW = ("after", "since", "from", "at or after"), ("before", "until", "till", "by")
-OPERATORS = {
-    "longer than": "more than", "shorter than": "less than", "over": "more than",
-    "under": "less than", "fewer than": "less than", "for over": "more than",
-}  # fmt: skip
-_BOUND = (
-    r"more than|longer than|over|at least|no less than|less than|shorter than|under|fewer than"
-    r"|at most|up to|no more than|not more than|exactly"
-)
-_VERB = (
-    r"last(?:ed|s|ing)?|take(?:s|n)?|took|taking|stay(?:ed|s|ing)?|spent|ran|run(?:s|ning)?|lived?"
-    r"|go(?:es)? on|went on"
-)
-_AUXILIARY = r"did|does|do|was|were|is|are|has|have"
 _CLOCK = re.compile(
     rf"\b(?:(?P<bound>{'|'.join((*AT_LEAST, *BELOW))}) )(?P<hour>\d{{1,2}})(?::00)?"
     r" ?(?:(?P<half>[ap])\.?m\b\.?|o'?clock\b|:00\b)",
@@ -78,7 +62,7 @@ _BUSIEST = re.compile(
 _MOST_ON = re.compile(
     r"^(?:on|in|at|during) (?:which|what) (?P<unit>weekday|day of the week|hour of the day|hour"
     r"|month|quarter|year|decade|week)"
-    rf" (?:(?:{_AUXILIARY}) )?(?:there )?(?:the )?(?P<most>most|fewest|least) (?P<rows>.+?)[?.]*$",
+    rf" (?:(?:{AUXILIARY}) )?(?:there )?(?:the )?(?P<most>most|fewest|least) (?P<rows>.+?)[?.]*$",
     re.IGNORECASE,
 )
 _OF_EACH = re.compile(
@@ -86,32 +70,9 @@ _OF_EACH = re.compile(
     r"|earliest|most recent|newest|oldest) (?P<rows>[\w-]+)\b",
     re.IGNORECASE,
 )
-_HOW_LONG = re.compile(
-    rf"\bhow (?:long|much time)(?P<usual> on average)? (?:{_AUXILIARY}) (?P<article>the |each "
-    rf"|every |an? |all )?(?P<mean>average |mean |typical )?(?P<rows>.+?)"
-    rf"(?: (?:{_VERB}|open|closed))?(?: for)?(?P<usual2>,? on average|,? usually|,? typically)?"
-    rf"(?:,? in (?P<unit>{_UNIT})s)?(?P<usual3>,? on average)?[?.]*$",
-    re.IGNORECASE,
-)
-_HOW_MANY = re.compile(
-    rf"\bhow many (?P<unit>{_UNIT})s (?:{_AUXILIARY}) (?P<each>each|every) (?P<rows>.+?)"
-    rf" (?:{_VERB}|open|closed)[?.]*$",
-    re.IGNORECASE,
-)
-_MEASURED = re.compile(
-    rf"\b(?:(?:length of stay|length of time|duration|length|time taken|time spent))"
-    rf"(?P<of>(?:,? (?:of|by|for|per) [^,?.]+?)?),? in (?P<unit>{_UNIT})s\b",
-    re.IGNORECASE,
-)
-_TIME_OF_ROWS = re.compile(r"\b(?P<rows>[a-z]+) (?:time|duration)\b", re.IGNORECASE)
-_TOOK_LONGEST = re.compile(
-    rf"\b(?:(?:that|which|who) )?(?:{_VERB}|was open|were open) (?:for )?the (?P<how>longest|shortest)"
-    r"(?: time)?\b",
-    re.IGNORECASE,
-)
-_WITHIN = re.compile(
-    rf"\b(?:(?:that|which|who) )?(?:(?:{_AUXILIARY}) )?(?P<done>[a-z]+) within (?P<n>{_COUNT})"
-    rf" (?P<unit>{_UNIT})s? of (?:being )?(?P<begun>[a-z]+)\b",
+_PERIODICAL = re.compile(
+    rf"\b(?:(?P<unit>{'|'.join(PERIODICAL)}) (?P<measure>average|total|sum|number|count)"
+    rf"|(?P<measure2>total|number of|count of) (?P<unit2>{'|'.join(PERIODICAL)}))\b",
     re.IGNORECASE,
 )
 _PER_PART = re.compile(
@@ -119,39 +80,19 @@ _PER_PART = re.compile(
     r"|hour of the day|hour)\b",
     re.IGNORECASE,
 )
-_LENGTH_OF_STAY = re.compile(r"\blength of (?:the |their )?(?:stay|time)\b", re.IGNORECASE)
-_LASTING = re.compile(
-    rf"(?:\b(?:that|which|who) )?(?:\b(?:have|has|had|were|was|are) )?"
-    rf"(?:\b(?P<verb>{_VERB}|open) (?:for )?(?:open )?|\b(?:with a |of )?(?P<bare>))"
-    rf"\b(?P<bound>{_BOUND}) (?P<n>{_COUNT}) (?P<unit>{_UNIT})s?"
-    r"(?P<long> long| in length| in duration)?(?: to (?P<done>[a-z]+))?\b(?! (?:ago|old|of age))",
-    re.IGNORECASE,
-)
-_LONGEST = re.compile(
-    r"\b(?:the )?(?P<how>longest|shortest)(?:[ -](?:lasting|running))? (?P<rows>[\w-]+)\b",
-    re.IGNORECASE,
-)
 _AGED = re.compile(
-    r"(?:\b(?:that|who|which) (?:are|were) |\baged )?\b(?P<bound>under|below|over|above|at least|at most"
-    r"|less than|more than|up to) (?P<n>\d+)(?P<old> years? (?:old|of age))\b",
+    r"(?:\b(?:that|who|which) (?:are|were) |\baged )?\b(?P<bound>under|below|over|above|at least"
+    r"|at most|less than|more than|up to) (?P<n>\d+)(?P<old> years? (?:old|of age))\b",
     re.IGNORECASE,
 )
 _DONE = re.compile(
-    rf"\b(?:(?:that|which|who) )?(?:(?:{_AUXILIARY}) )?(?P<verb>[a-z]+) "
+    rf"\b(?:(?:that|which|who) )?(?:(?:{AUXILIARY}) )?(?P<verb>[a-z]+) "
     r"whose (?P<part>weekday|hour|month of year) is\b",
     re.IGNORECASE,
-)
-_OLD_AT_DEATH = re.compile(
-    r"\bhow old (?:was|were) (?P<rows>.+?) when (?:they|he|she|it) died\b", re.IGNORECASE
 )
 _FIRST_DONE = re.compile(
     r"\b(?P<which>first|last|latest|earliest|newest|oldest|most recent) (?P<rows>[\w-]+) "
     r"(?P<verb>[a-z]+ed)\b",
-    re.IGNORECASE,
-)
-_DAYS_BETWEEN = re.compile(
-    rf"\b(?P<mean>average|mean|median|maximum|minimum|longest|shortest) number of (?P<unit>{_UNIT})s "
-    r"(?=between|from)",
     re.IGNORECASE,
 )
 
@@ -163,7 +104,6 @@ def with_moments(question: str, profile: Profile) -> str:
     text = _OF_EACH.sub(
         lambda m: f"the {m['which']} {m['rows']} of {m['each']} {m['owner']}", question
     )
-    said = {stem(token.lemma) for token in tokenize(text)}
     hows = {column.made.how for column in profile.derived if column.made is not None}
     happens = [c for c in profile.columns if c.kind is Kind.DATE or c.base == "time"]
     verbs = {stem(column.words[0]) for column in happens if column.words}
@@ -173,6 +113,7 @@ def with_moments(question: str, profile: Profile) -> str:
         ),
         text,
     )
+    text = _periodical(text, profile)
     text = _PER_PART.sub(
         lambda m: (
             f"{m['per']} {m['verb']} {UNITS_SHORT.get(m['part'].lower(), m['part'])}"
@@ -188,37 +129,18 @@ def with_moments(question: str, profile: Profile) -> str:
     text = _DONE.sub(partial(_of_verb, verbs), text)
     if "age" in hows:
         text = _AGED.sub(lambda m: f"whose age is {m['bound']} {m['n']}", text)
-    text = _DAYS_BETWEEN.sub(lambda m: f"{m['mean']} {m['unit']}s ", text)
-    lasting = _durations(profile, [table for table in profile.tables if _named(table, said)])
-    return _lasting(text, lasting) if lasting else text
+    return with_durations(text, profile)
 
 
-def _durations(profile: Profile, spoken_of: Sequence[Table]) -> list[Column]:
-    """How long rows of the tables last that are spoken of, or those of the one beside them."""
-    found = [
-        column
-        for column in profile.derived
-        if column.name == "duration" and not _measured(column.table)
-    ]
-    own = [column for column in found if column.table in spoken_of]
-    if own or any(_measured(table) for table in spoken_of):
-        return own
-    beside = {key.column.table for key in profile.foreign_keys if key.target.table in spoken_of}
-    near = [column for column in found if column.table in beside]
-    return near if len({column.table for column in near}) == 1 else []
-
-
-def _named(table: Table, said: set[str]) -> bool:
-    return bool(table.words) and stem(table.words[-1]) in said
-
-
-def _measured(table: Table) -> bool:
-    """Whether a column of a table says by itself how long something takes."""
-    words = {*LASTING, *UNITS, *(f"{unit}s" for unit in UNITS)}
-    return any(
-        column.counts and not column.year_like and words & set(column.words)
-        for column in table.columns
-    )
+def _periodical(text: str, profile: Profile) -> str:
+    """`The monthly average price` is for each month the average price."""
+    match = _PERIODICAL.search(text)
+    said = (match["unit"] or match["unit2"]).lower() if match is not None else ""
+    if match is None or _held(profile, said) or any(said in t.words for t in profile.tables):
+        return text
+    measure = match["measure"] or match["measure2"]
+    rest = f"{text[: match.start()]}{measure}{text[match.end() :]}"
+    return f"for each {UNITS[said]}, {rest}"
 
 
 def _of_verb(verbs: set[str], match: re.Match[str]) -> str:
@@ -311,84 +233,3 @@ def _held(profile: Profile, *words: str) -> bool:
         or any(normal_text(word) in column.words for column in profile.columns)
         for word in words
     )
-
-
-def _lasting(text: str, durations: Sequence[Column]) -> str:
-    units = {column.made.unit for column in durations if column.made is not None}
-    made = [column.made.of for column in durations if column.made is not None]
-    pairs = {(stem(start.words[0]), stem(end.words[0])) for start, end in made}
-    ends = {end for _, end in pairs}
-    tables = {stem(column.table.words[-1]) for column in durations}
-
-    def how_long(match: re.Match[str]) -> str:
-        unit = match["unit"]
-        if unit and unit.lower() not in units:
-            return match[0]
-        average = match["mean"] or match["usual"] or match["usual2"] or match["usual3"]
-        each = (match["article"] or "").strip().lower() in ("each", "every")
-        measure = "average duration" if average else "duration"
-        of = f"each {match['rows']}" if each else match["rows"]
-        return f"{measure}{f' {unit}s' if unit else ''} of {of}"
-
-    def how_many(match: re.Match[str]) -> str:
-        if match["unit"].lower() not in units:
-            return match[0]
-        return f"duration {match['unit']}s of {match['each']} {match['rows']}"
-
-    def measured(match: re.Match[str]) -> str:
-        if match["unit"].lower() not in units:
-            return match[0]
-        return f"duration {match['unit']}s{match['of']}"
-
-    def lasting(match: re.Match[str]) -> str:
-        bound, unit = match["bound"].lower(), match["unit"].lower()
-        said = match["verb"] or match["long"] or bound in ("longer than", "shorter than")
-        number = _number(match["n"].lower())
-        if not said or number is None:
-            return match[0]
-        if unit not in units and unit == "week" and "day" in units:
-            unit, number = "day", 7 * number
-        if unit not in units:
-            return match[0]
-        until = match["done"] or ""
-        if until and stem(until.lower()) not in ends:
-            return match[0]
-        named = f"{until} duration".strip()
-        return f" with {named} {unit}s {OPERATORS.get(bound, bound)} {number:g}"
-
-    def within(match: re.Match[str]) -> str:
-        number, unit = _number(match["n"].lower()), match["unit"].lower()
-        pair = stem(match["begun"].lower()), stem(match["done"].lower())
-        if pair not in pairs or number is None or unit not in units:
-            return match[0]
-        return f"with {match['done']} duration {unit}s at most {number:g}"
-
-    def of_rows(match: re.Match[str]) -> str:
-        own = stem(match["rows"].lower()) in tables
-        return "duration" if own else match[0]
-
-    def longest(match: re.Match[str]) -> str:
-        if not tables & {stem(token.lemma) for token in tokenize(match["rows"])}:
-            return match[0]
-        end = "highest" if match["how"].lower() == "longest" else "lowest"
-        return f"{match['rows']} with the {end} duration"
-
-    if "year" in units:
-        text = _OLD_AT_DEATH.sub(lambda m: f"duration years of {m['rows']}", text)
-    text = _HOW_MANY.sub(how_many, _HOW_LONG.sub(how_long, text))
-    text = _TIME_OF_ROWS.sub(of_rows, text)
-    text = _LENGTH_OF_STAY.sub("duration", _MEASURED.sub(measured, text))
-    text = _LONGEST.sub(longest, _LASTING.sub(lasting, _WITHIN.sub(within, text)))
-    text = _TOOK_LONGEST.sub(
-        lambda m: f"with the {'highest' if m['how'].lower() == 'longest' else 'lowest'} duration",
-        text,
-    )
-    return " ".join(text.split())
-
-
-def _number(said: str) -> float | None:
-    if said.startswith("half"):
-        return 0.5
-    if said in ("a", "an"):
-        return 1
-    return NUMBER_WORDS[said] if said in NUMBER_WORDS else float(said)

@@ -172,8 +172,8 @@ def _compare(
                 left = exp.cast(left, column.cast, dialect="postgres")
             return kind(this=left, expression=subquery.subquery())
         case Column():
-            one, other = at_one_grain(column, value, joined.moment)
-            return kind(this=one, expression=other)
+            left, right = at_one_grain(column, value, joined.moment)
+            return kind(this=left, expression=right)
         case Referred():
             return _compare_referred(column, kind, value, joined)
         case str() if column.kind is Kind.NUMBER:

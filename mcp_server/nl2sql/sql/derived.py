@@ -9,6 +9,7 @@ from mcp_server.nl2sql.semantics.expressions import placed
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "year": 31557600}
 SATURDAY, SUNDAY = 6, 7
+TIMES = frozenset({"timestamp", "timestamptz"})
 OPERATORS: dict[str, type[exp.Binary]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
 
 
@@ -59,13 +60,13 @@ def at_one_grain(
     one: Column, other: Column, column: Callable[[Column], exp.Expr]
 ) -> tuple[exp.Expr, exp.Expr]:
     """Two columns as they are compared: what is due on a day is in time at any hour of it."""
-    sides = (column(one), column(other))
-    if {one.base, other.base} & {"date"} and {one.base, other.base} & {"timestamp", "timestamptz"}:
-        return tuple(
-            side if each.base == "date" else exp.cast(side, "date", dialect="postgres")
-            for each, side in zip((one, other), sides, strict=True)
-        )
-    return sides
+    day, moment = {one.base, other.base} & {"date"}, {one.base, other.base} & TIMES
+    return _at_day(one, column, day and moment), _at_day(other, column, day and moment)
+
+
+def _at_day(of: Column, column: Callable[[Column], exp.Expr], cut: set[str]) -> exp.Expr:
+    inner = column(of)
+    return exp.cast(inner, "date", dialect="postgres") if cut and of.base != "date" else inner
 
 
 def _times_ten(tens: exp.Expr) -> exp.Expr:

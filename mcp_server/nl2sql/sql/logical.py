@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.words.spans import Unit
 
 Aggregate = Literal["count", "sum", "avg", "min", "max", "median", "stddev", "variance", "metric"]
 """`metric`: a column that aggregates by itself."""
@@ -159,15 +160,6 @@ class Order:
     column: Column | None = None
     aggregate: Aggregate | None = None
     table: Table | None = None
-
-
-Unit = Literal["year", "quarter", "month", "week", "day"]
-UNITS: dict[str, Unit] = {
-    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
-    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
-    "monthly": "month", "weekly": "week", "daily": "day",
-}  # fmt: skip
-"""What questions call them."""
 
 
 @dataclass(frozen=True, slots=True)

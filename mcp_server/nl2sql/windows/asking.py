@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mcp_server.nl2sql.sql.logical import UNITS
+from mcp_server.nl2sql.words.spans import UNITS
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
 _UNIT = r"day|week|month|quarter|year"
@@ -17,6 +17,11 @@ _COUNT = r"\d{1,9}|" + "|".join(word for word, number in NUMBER_WORDS.items() if
 _SAYS_UNIT = re.compile(
     rf"\b(?:by|per|each|every|for each|for every|over) (?:the )?(?:{_UNIT})s?\b", re.IGNORECASE
 )
+SHORT_CHANGES = {
+    "mom": "month over month", "yoy": "year over year", "qoq": "quarter over quarter",
+    "wow": "week over week",
+}  # fmt: skip
+_SHORT_CHANGE = re.compile(r"\b(?:[Mm][Oo][Mm]|[Yy][Oo][Yy]|QoQ|WoW)\b")
 _PERIODICAL = re.compile(r"\b(?:monthly|yearly|annual|quarterly|weekly|daily)\b", re.IGNORECASE)
 _MEASURED = re.compile(
     r"\b(?:total|sum|average|mean|number|count|how many|maximum|minimum|median)\b", re.IGNORECASE
@@ -41,9 +46,9 @@ _CHANGE = re.compile(
     re.IGNORECASE,
 )
 _COMPARED = re.compile(
-    rf",? (?:and (?:the |its |their )?(?P<kind>change|difference|growth)s? (?:from|over|since|to|compared (?:with|to))"
-    r"|(?:as )?compared (?:with|to)|versus|vs\.?|against|with the (?P<kind2>change|difference) (?:from|to))"
-    r" (?:that of )?(?:the |its )?"
+    r",? (?:(?:and|with) (?:the |its |their )?(?P<kind>change|difference|growth)s? "
+    r"(?:from|over|since|to|compared (?:with|to))"
+    r"|(?:as )?compared (?:with|to)|versus|vs\.?|against) (?:that of )?(?:the |its )?"
     rf"(?:(?:previous|prior|preceding) (?P<unit>{_UNIT})|(?P<unit2>{_UNIT}) before|one before)$",
     re.IGNORECASE,
 )
@@ -125,6 +130,7 @@ def says_groups(plain: str) -> bool:
 def windowed(question: str) -> tuple[Window, str] | None:
     """The window that a question asks for, and what is left of it; None for any other question."""
     text = re.sub(r"[\s?.!]+$", "", " ".join(question.split()))
+    text = _SHORT_CHANGE.sub(lambda match: SHORT_CHANGES[match[0].lower()], text)
     for way in (_moving, _running, _change, _percentile, _first_of_each, _ranked):
         found = way(text)
         if found is not None:

@@ -9,9 +9,17 @@ import datetime
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Literal
 
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
+Unit = Literal["year", "quarter", "month", "week", "day"]
+UNITS: dict[str, Unit] = {
+    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
+    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
+    "monthly": "month", "weekly": "week", "daily": "day",
+}  # fmt: skip
+"""What questions call them."""
 MONTHS = [name.lower() for name in calendar.month_name[1:]]
 MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in MONTHS)
 DAYS = [name.lower() for name in calendar.day_name]
@@ -69,7 +77,8 @@ _DAY_BOUND = re.compile(
     re.IGNORECASE,
 )
 _WEEK_OF = re.compile(
-    rf"{PREPOSITION}(?:the )?week (?:of|from|starting|beginning)(?: on)? (?P<day>\d{{4}}-\d\d-\d\d)\b",
+    rf"{PREPOSITION}(?:the )?week (?:of|from|starting|beginning)(?: on)? "
+    r"(?P<day>\d{4}-\d\d-\d\d)\b",
     re.IGNORECASE,
 )
 _HALF = re.compile(
@@ -82,6 +91,12 @@ _LAST_QUARTER = re.compile(
 )
 _AGO_APART = re.compile(
     rf"\bbetween (?P<n>{COUNTS}) and (?P<m>{COUNTS}) (?P<unit>day|week|month|year)s ago\b",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(
+    rf"{PREPOSITION}(?:the )?(?:last|past|previous) (?P<n>{COUNTS}) "
+    r"(?P<unit>week|month|quarter|year)s,? \(?(?:excluding|not including|exclusive of|without) "
+    r"(?:the current|this) (?:week|month|quarter|year)\)?",
     re.IGNORECASE,
 )
 _NEXT = re.compile(
@@ -102,8 +117,8 @@ def with_both(question: str) -> str:
     match = _EITHER.match(text)
     if match is None:
         return question
-    preposition = match["preposition"] or ""
-    return f"{match['what']} {preposition}{match['one']} versus {match['what']} {preposition}{match['other']}"
+    what = f"{match['what']} {match['preposition'] or ''}"
+    return f"{what}{match['one']} versus {what}{match['other']}"
 
 
 def with_years(question: str, today: datetime.date) -> str:
@@ -184,6 +199,11 @@ def _rules(
         unit = match["unit"].lower()
         return between(before(today, far, unit), before(today, near, unit))
 
+    def whole(match: re.Match[str]) -> str:
+        unit = match["unit"].lower()
+        now = begun(today, unit)
+        return between(before(now, counted(match["n"]), unit), before(now, 1))
+
     def following(match: re.Match[str]) -> str:
         if match["day"]:
             return f"on {before(today, -1)}"
@@ -201,6 +221,7 @@ def _rules(
             (_HALF, half),
             (_LAST_QUARTER, last_quarter),
             (_AGO_APART, ago_apart),
+            (_WHOLE, whole),
             (_NEXT, following),
         )
     )

@@ -50,7 +50,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.grammar.symbols import SURE
 from mcp_server.nl2sql.schema.model import Kind
-from mcp_server.nl2sql.sql.logical import UNITS
+from mcp_server.nl2sql.words.spans import UNITS
 from mcp_server.nl2sql.words.tokens import lemma
 
 MEASURED = NAME
