@@ -1,7 +1,8 @@
 """A conversation and its database, taken up again from a checkpoint, on a branch of the cluster."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -134,14 +135,8 @@ class Forking(DriverOwner):
             saver = self._over(branch)
             self._require_end(key, await saver._driver.arun(saver._renewed(key)))
         except BaseException:
-            # Stopped meanwhile, the branch may still be made: a thread cannot be called back.
-            await asyncio.wait([making])
-            try:
-                if saver is not None:
-                    await saver.aclose()
-            finally:
-                if not making.cancelled() and making.exception() is None:
-                    await _awaited(partial(runtime.delete_db_cluster, db_cluster_identifier))
+            delete = partial(runtime.delete_db_cluster, db_cluster_identifier)
+            await _to_its_end(_undone(making, saver, delete))
             raise
         return Fork(saver, key.config(), branch)
 
@@ -207,6 +202,27 @@ class Forking(DriverOwner):
                 f"with {latest.checkpoint_id}, or after it: name that one; a graph that runs with "
                 "durability='sync' stores each by itself"
             )
+
+
+async def _undone(making: asyncio.Future[Any], saver: Any, delete: Any) -> None:
+    """Delete the branch of a fork that failed, or was stopped."""
+    # Stopped meanwhile, the branch may still be made: a thread cannot be called back.
+    await asyncio.wait([making])
+    try:
+        if saver is not None:
+            await saver.aclose()
+    finally:
+        if not making.cancelled() and making.exception() is None:
+            await _awaited(delete)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work however often the caller is cancelled meanwhile: nobody else would do it."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    task.result()
 
 
 async def _awaited(call: Any) -> Any:
