@@ -243,8 +243,8 @@ def fill(template: Template, question: str) -> str | None:
     """
     pattern = ""
     order: list[int] = []
-    for part in re.split(r"(\{\d+\})", _normal(template.question)):
-        slot = re.fullmatch(r"\{(\d+)\}", part)
+    for part in re.split(r"(\{\d{1,3}\})", _normal(template.question)):
+        slot = re.fullmatch(r"\{(\d{1,3})\}", part)
         if slot is None:
             pattern += re.escape(part)
         elif slot[1] in map(str, order):

@@ -67,5 +67,5 @@ def _of_name(name: str) -> Toolset:
         near = get_close_matches(name, [ALL, *(each.value for each in Toolset)], n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ScopeError(
-            f"there is no toolset {name!r}; {hint}there are {named(EVERY)}; {ALL} means all of them"
+            f"there is no toolset {name!r}; {hint}There are {named(EVERY)}; {ALL} means all of them"
         ) from None

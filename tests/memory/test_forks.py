@@ -1,11 +1,12 @@
 """A conversation forked with its database: both as they were when a checkpoint was stored."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pytest
 from langgraph.checkpoint.base.id import uuid6
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from cluster_runtime import AsyncRuntime, ClusterHandle, Runtime
@@ -225,3 +226,56 @@ def test_a_cluster_goes_back_to_the_commit_of_a_transaction(runtime: Runtime) ->
     ):
         with pytest.raises(InvalidParameterError):
             runtime.restore_db_cluster_to_point_in_time("not", "numbers", **given)  # type: ignore[arg-type]
+
+
+class OneDatabase:
+    """A cluster, all of whose branches are one database."""
+
+    id = "cluster-of-one-database"
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def dsn(self, endpoint: str = "writer") -> str:
+        return self._dsn
+
+
+class Branching:
+    """A runtime that takes its time for a branch. deleted: what was deleted."""
+
+    def __init__(self, cluster: OneDatabase) -> None:
+        self._cluster = cluster
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self.deleted: list[str] = []
+
+    async def restore_db_cluster_to_point_in_time(self, *_: Any, **__: Any) -> OneDatabase:
+        self.begun.set()
+        await self.go_on.wait()
+        return self._cluster
+
+    async def delete_db_cluster(self, db_cluster_identifier: str) -> None:
+        self.deleted.append(db_cluster_identifier)
+
+
+async def test_a_fork_that_is_cancelled_again_and_again_leaves_no_branch(fresh_dsn: str) -> None:
+    cluster = OneDatabase(fresh_dsn)
+    saver = BorealisSaver(cluster)
+    await saver.setup()
+    builder: Any = StateGraph(MessagesState).add_node(
+        "reply", lambda _: {"messages": [("ai", "yes")]}
+    )
+    graph = builder.add_edge(START, "reply").compile(checkpointer=saver)
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    await graph.ainvoke({"messages": [("user", "really?")]}, thread)
+    runtime = Branching(cluster)
+    forking = asyncio.create_task(saver.afork_thread(thread, runtime, "branch"))
+    await runtime.begun.wait()
+    for _ in range(3):
+        forking.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    runtime.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await forking
+    assert runtime.deleted == ["branch"]
+    await saver.aclose()

@@ -55,6 +55,13 @@ def borealis(
     return run
 
 
+def test_a_port_that_no_machine_has_is_wrong_usage(borealis: Borealis) -> None:
+    refused = borealis("mcp", "--http", "--port", "99999")
+    assert refused.status == 2
+    assert "65535" in refused.err
+    assert "Traceback" not in refused.err
+
+
 def test_a_cluster_lives_through_every_command(borealis: Borealis) -> None:
     assert "no clusters yet" in borealis("list").err
 

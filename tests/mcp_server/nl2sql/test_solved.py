@@ -146,7 +146,7 @@ def test_hostile_sql_is_neither_kept_nor_run_when_it_got_in_otherwise(asker: Ask
         "create table borealis_nl2sql.solved (other int)",
         "create table borealis_nl2sql.solved as select 'a' as id, q as question, s as sql, "
         "{grams} as grams, 1 as accepted from (values ('how many stray', 'select ('), "
-        "('{{01}} {{1}} stray', 'select 1'), "
+        "('{{01}} {{1}} stray', 'select 1'), ('{{" + "1" * 5000 + "}} stray', 'select 1'), "
         "('" + " ".join(f"{{{{{n}}}}}" for n in range(1, 40)) + " x', 'select 1')) v (q, s)",
     ],
 )
