@@ -192,8 +192,8 @@ async def _close_on_signal(close: Callable[[], None]) -> None:
     with anyio.open_signal_receiver(*heard) as signals:
         async for _ in signals:
             await to_thread.run_sync(close)
-            # A thread waits for the next line of standard input, and nothing can wake it: the
-            # interpreter would wait for that thread. All that must be in order is closed by now.
+            # Where standard input is no pipe, a thread waits for its next line, and nothing can
+            # wake it: the interpreter would wait for it. What must be in order is closed by now.
             os._exit(0)
 
 

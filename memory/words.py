@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.database.steps import FetchAll, Steps
 
 AUTO, SIMPLE = "auto", "simple"
 MOST_LEXEMES = 64
@@ -73,7 +73,13 @@ LEXEMES = (
     "select t.lexeme, bool_or(to_tsvector(%s::regconfig, t.lexeme) <> '')"
     " from unnest(%s::text[]) c, lateral unnest(to_tsvector(c::regconfig, %s)) t group by t.lexeme"
 )
-TOTAL = "select greatest(reltuples, ({counted}))::float8 from pg_class where oid = {name}::regclass"
+COUNTS = (
+    "select l,"
+    " (select count(*) from (select from {table} where {column} @@ l::tsquery limit %s) few),"
+    " greatest(c.reltuples, (select count(*) from (select from {table} limit {most}) few))::float8"
+    " from pg_class c, unnest(%s::text[]) l where c.oid = {name}::regclass"
+)
+"""How many rows have each lexeme, and how many there are."""
 
 
 def words_of(
@@ -89,16 +95,17 @@ def words_of(
     lexemes = [_quoted(lexeme) for lexeme in longest]
     if not lexemes or column is None:
         return Words(lexemes, [1.0] * len(lexemes))
-    few = sql.SQL("select count(*) from (select from {} limit {}) few").format(
-        table, sql.Literal(COUNT_UP_TO)
+    rows = yield FetchAll(
+        sql.SQL(COUNTS).format(
+            table=table,
+            column=column,
+            name=sql.Literal(table.as_string()),
+            most=sql.Literal(COUNT_UP_TO),
+        ),
+        (COUNT_UP_TO + 1, lexemes),
     )
-    total = yield FetchOne(sql.SQL(TOTAL).format(counted=few, name=sql.Literal(table.as_string())))
-    statement = sql.SQL(
-        "select l, (select count(*) from (select from {table} where {column} @@ l::tsquery"
-        " limit %s) few) from unnest(%s::text[]) l"
-    ).format(table=table, column=column)
-    counted = yield FetchAll(statement, (COUNT_UP_TO + 1, lexemes))
-    return weighed({lexeme: count for lexeme, count in counted if count}, total[0])
+    counts = {lexeme: count for lexeme, count, _ in rows if count}
+    return weighed(counts, max((total for *_, total in rows), default=0.0))
 
 
 def weighed(counts: dict[str, int], rows: float) -> Words:

@@ -12,12 +12,14 @@ from typing import TypeVar
 import anyio
 import psycopg
 from anyio import to_thread
+from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict
 
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.databases.connections import Connection, connect, promptly
 from mcp_server.databases.existing import Database
 from mcp_server.databases.written import NOTHING
+from mcp_server.nl2sql.database import wire
 from mcp_server.sql_errors import connection_lost
 
 T = TypeVar("T")
@@ -146,10 +148,10 @@ def _time_limit(seconds: float) -> str:
 
 async def _last_row(connection: Connection, statements: str) -> tuple[int, bool, str, int]:
     """What the last of several statements returns, in one round trip. Raises psycopg.Error."""
-    cursor = await connection.execute(statements.encode(), prepare=False)
-    while cursor.nextset():
-        pass
-    return await cursor.fetchone() or (0, False, "", 0)
+    adapter = Transformer(connection)
+    rows = await connection.wait(wire.script(connection.pgconn, statements, adapter))
+    (pid, on_reader, server, login) = rows[0] if rows else (0, False, "", 0)
+    return pid, on_reader, server, login
 
 
 def _dsn(cluster: Database, endpoint: str, *, user: str | None, dbname: str | None) -> str:

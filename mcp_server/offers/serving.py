@@ -12,6 +12,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.resources import ResourceSecurity
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import ListenHandler
 from mcp_types import (
     INVALID_PARAMS,
@@ -31,6 +32,7 @@ from mcp_types import (
 )
 
 from mcp_server.databases.kept import keeping
+from mcp_server.offers.pipes import standard_pipes
 from mcp_server.offers.prompts import wrong_arguments
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.platform import owner_of
@@ -123,6 +125,14 @@ class ToolServer(MCPServer[dict[str, object]]):
                 return await listen(ctx, params)
 
         low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listening)
+
+    async def run_stdio_async(self) -> None:
+        """Serve one client over standard input and output."""
+        low = self._lowlevel_server
+        with standard_pipes() as pipes:
+            streams: Any = pipes or ()  # the SDK's type is of files, of which it uses no more
+            async with stdio_server(*streams) as (reads, writes):
+                await low.run(reads, writes, low.create_initialization_options())
 
     async def list_resources(self) -> list[Resource]:
         """Those that there are now."""

@@ -249,12 +249,15 @@ def _called(statement: Statement) -> frozenset[str]:
     return frozenset(
         token.text
         for at, (token, following) in enumerate(pairwise(statement))
-        if token.kind in {Kind.WORD, Kind.QUOTED}
+        if following.text == "("
         and following.kind is Kind.SYMBOL
-        and following.text == "("
-        and not _is(token, *NO_FUNCTIONS)
+        and (token.kind is Kind.QUOTED or _may_be_called(token))
         and _word(statement, at - 1) != "into"
     )
+
+
+def _may_be_called(token: Token) -> bool:
+    return token.kind is Kind.WORD and token.text not in NO_FUNCTIONS
 
 
 def _kind(statement: Statement) -> str:

@@ -28,6 +28,8 @@ class Kind(Enum):
     PARAMETER = "parameter"  # $1
     SYMBOL = "symbol"  # one character of ( ) [ ] , ; . : or an operator
 
+    __hash__ = object.__hash__  # a script has many tokens, and Enum's own is written in Python
+
 
 @dataclass(frozen=True, slots=True)
 class Token:

@@ -43,10 +43,15 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Have one statement analysed under a name, without running it."""
+    """Have one statement analysed under a name, without running it.
+
+    before: statements that run first, in the same round trip; the first that fails ends it. Gives
+    back the rows of the last of them that has any.
+    """
 
     name: str
     query: str
+    before: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +142,14 @@ def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Fetch
             rows = cursor.fetchall() if cursor.description else []
             return _columns(conn, trees, _fields(cursor.description), rows)
         case Script(text):
-            cursor = conn.cursor(row_factory=tuple_row)
-            cursor.execute(text.encode())
-            found = cursor.fetchall() if cursor.description else []
-            while cursor.nextset():
-                found = cursor.fetchall() if cursor.description else found
+            found = conn.wait(wire.script(conn.pgconn, text, Transformer(conn)))
             return _columns(conn, trees, (), found)
-        case Prepare(name, query):
+        case Prepare(name, query, ()):
             conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
+        case Prepare(name, query, before):
+            work = wire.prepare_after(conn.pgconn, before, name, query, Transformer(conn))
+            return _columns(conn, trees, (), conn.wait(work))
         case Stream(query, prepared):
             taken = _to_take(conn, request)
             conn.wait(wire.stream(conn.pgconn, query, prepared, taken))
@@ -163,15 +167,14 @@ async def _aanswer(conn: AsyncConnection[Any], request: Request, trees: wire.Tre
             rows = await cursor.fetchall() if cursor.description else []
             return _columns(conn, trees, _fields(cursor.description), rows)
         case Script(text):
-            cursor = conn.cursor(row_factory=tuple_row)
-            await cursor.execute(text.encode())
-            found = await cursor.fetchall() if cursor.description else []
-            while cursor.nextset():
-                found = await cursor.fetchall() if cursor.description else found
+            found = await conn.wait(wire.script(conn.pgconn, text, Transformer(conn)))
             return _columns(conn, trees, (), found)
-        case Prepare(name, query):
+        case Prepare(name, query, ()):
             await conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
+        case Prepare(name, query, before):
+            work = wire.prepare_after(conn.pgconn, before, name, query, Transformer(conn))
+            return _columns(conn, trees, (), await conn.wait(work))
         case Stream(query, prepared):
             taken = _to_take(conn, request)
             await conn.wait(wire.stream(conn.pgconn, query, prepared, taken))

@@ -4,7 +4,7 @@ own protocol code: generators that a sync or an async connection waits for.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -63,6 +63,49 @@ def prepare(pgconn: PGconn, name: str, sql: str) -> PQGen[None]:
     for result in (yield from generators.execute(pgconn)):
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise error_from_result(result, encoding=ENCODING)
+
+
+def prepare_after(
+    pgconn: PGconn, before: Sequence[str], name: str, sql: str, adapter: Transformer
+) -> PQGen[list[tuple[Any, ...]]]:
+    """Run statements and have `sql` analysed as `prepare` does, in one round trip.
+
+    The first that fails ends all that comes after it. The rows of the last of the statements that
+    has any. Raises psycopg.Error.
+    """
+    pgconn.enter_pipeline_mode()
+    for statement in before:
+        pgconn.send_query_params(statement.encode(), None)
+    pgconn.send_prepare(name.encode(), sql.encode())
+    pgconn.pipeline_sync()
+    yield from generators.send(pgconn)
+    results: list[PGresult] = []
+    for _ in (*before, sql, "the end of all"):
+        results += yield from generators.fetch_many(pgconn)
+    pgconn.exit_pipeline_mode()
+    return _last_rows(results, adapter)
+
+
+def script(pgconn: PGconn, sql: str, adapter: Transformer) -> PQGen[list[tuple[Any, ...]]]:
+    """Run several statements at once; the rows of the last one that has any. Raises psycopg.Error.
+
+    A cursor would look at the columns of each of them.
+    """
+    pgconn.send_query(sql.encode())
+    return _last_rows((yield from generators.execute(pgconn)), adapter)
+
+
+def _last_rows(results: Sequence[PGresult], adapter: Transformer) -> list[tuple[Any, ...]]:
+    last: PGresult | None = None
+    for result in results:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise error_from_result(result, encoding=ENCODING)
+        if result.nfields:
+            last = result
+    if last is None:
+        return []
+    adapter.set_pgresult(last)
+    return adapter.load_rows(0, last.ntuples, tuple)
 
 
 def some_rows_at_a_time(pgconn: PGconn) -> None:

@@ -153,6 +153,14 @@ left join pg_catalog.pg_constraint c
   on c.contypid operator(pg_catalog.>=) 16384::pg_catalog.oid and c.conbin is not null
 """
 
+# It fails where a domain has a CHECK, and so ends what was sent with it.
+NO_CHECKED_DOMAIN = """
+select 1 operator(pg_catalog./) case when exists (
+    select from pg_catalog.pg_constraint c
+    where c.contypid operator(pg_catalog.>=) 16384::pg_catalog.oid and c.conbin is not null
+) then 0 else 1 end
+"""
+
 SEARCH_PATH = "select pg_catalog.current_setting('search_path')"
 SET_SEARCH_PATH = "select pg_catalog.set_config('search_path', %s, true)"
 VALIDATE = "select pg_catalog.fmgr_sql_validator(%s::pg_catalog.oid)"
@@ -166,11 +174,12 @@ join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
 where c.oid operator(pg_catalog.=) any (%s::pg_catalog.oid[])
 """
 
+BEGIN = "begin transaction isolation level read committed, read only, not deferrable"
+
 # What the owner of a database can set for all its sessions is set here for this transaction. A
 # tree that is printed goes to the server's log as well, unless the role has log_min_messages =
 # fatal or may set it.
-BEGIN = """
-begin transaction isolation level read committed, read only, not deferrable;
+SETTINGS = """
 select pg_catalog.set_config('statement_timeout', {statement}, true),
        pg_catalog.set_config('lock_timeout', '2000', true),
        pg_catalog.set_config('idle_in_transaction_session_timeout', {idle}, true),

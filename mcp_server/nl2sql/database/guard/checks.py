@@ -19,6 +19,7 @@ The pure parts are functions; the rest are steps (`steps.py`) for a sync or asyn
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import psycopg
 from psycopg import errors as pg
@@ -27,7 +28,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.database import parsed, postgres_lexer
 from mcp_server.nl2sql.database.guard import query_tree
-from mcp_server.nl2sql.database.guard.catalog_queries import BEGIN, NAMES
+from mcp_server.nl2sql.database.guard.catalog_queries import BEGIN, NAMES, SETTINGS
 from mcp_server.nl2sql.database.guard.functions import words
 from mcp_server.nl2sql.database.guard.references import (
     FIRST_USER_OID,
@@ -36,7 +37,12 @@ from mcp_server.nl2sql.database.guard.references import (
     joined,
     of_statement,
 )
-from mcp_server.nl2sql.database.guard.what_runs import Surroundings, surroundings, why_refused
+from mcp_server.nl2sql.database.guard.what_runs import (
+    Surroundings,
+    analysed_where_plain,
+    surroundings,
+    why_refused,
+)
 from mcp_server.nl2sql.database.refusals import is_judgement, primary, refusal
 from mcp_server.nl2sql.database.steps import Fetch, Fetched, Prepare, Script, Steps, Stream
 from mcp_server.nl2sql.errors import (
@@ -169,10 +175,7 @@ def check(
     bounds = limits or Limits()
     inspection = inspect(sql)
     try:
-        around = yield from surroundings(beginning(bounds) if begins else "")
-        if around.unsafe_domain:
-            yield from _rehearse(inspection, around)
-        found = yield from _analysed(STATEMENT, inspection.query)
+        around, found = yield from _understood(inspection, bounds if begins else None)
         yield from _check_tables(found, system_catalogs)
         reason = yield from why_refused(found, around)
         if reason:
@@ -196,6 +199,26 @@ def check(
     if inspection.explain:
         return CheckedQuery(inspection.sql, f"{inspection.explain}execute {STATEMENT}", False, cost)
     return CheckedQuery(inspection.sql, STATEMENT, True, cost)
+
+
+def _understood(
+    inspection: Inspection, begins: Limits | None
+) -> Steps[tuple[Surroundings, References]]:
+    """What there is in the database, and what a statement refers to.
+
+    begins: the limits of the transaction where it is still to be opened.
+    """
+    if begins is not None:
+        opening = _beginning(begins, None)
+        plain = yield from analysed_where_plain(STATEMENT, inspection.query, opening)
+        if plain is not None:
+            around, trees = plain
+            return around, _referred(trees)
+        yield Fetch("rollback", ())
+    around = yield from surroundings("" if begins is None else beginning(begins))
+    if around.unsafe_domain:
+        yield from _rehearse(inspection, around)
+    return around, (yield from _analysed(STATEMENT, inspection.query))
 
 
 def fetch(
@@ -239,8 +262,16 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
 
 def beginning(limits: Limits, role: str | None = None) -> str:
     """The statements of `begin`, to be sent with others."""
-    milliseconds = int(limits.timeout * 1000)
-    text = composed.SQL(BEGIN).format(
+    return "; ".join(_beginning(limits, role))
+
+
+def _beginning(limits: Limits, role: str | None) -> tuple[str, str]:
+    return BEGIN, _settings(int(limits.timeout * 1000), role)
+
+
+@lru_cache(maxsize=64)
+def _settings(milliseconds: int, role: str | None) -> str:
+    text = composed.SQL(SETTINGS).format(
         statement=str(milliseconds),
         idle=str(max(milliseconds, OWN_MILLISECONDS)),
         transaction=str(3 * milliseconds + OWN_MILLISECONDS),
@@ -277,14 +308,17 @@ def _rehearse(inspection: Inspection, around: Surroundings) -> Steps[None]:
 
 def _analysed(name: str, query: str) -> Steps[References]:
     """Have PostgreSQL resolve a statement; what it refers to."""
-    answer = yield Prepare(name, query)
-    if not answer.trees:
+    return _referred((yield Prepare(name, query)).trees)
+
+
+def _referred(trees: tuple[str, ...]) -> References:
+    if not trees:
         raise ForbiddenError(
             "PostgreSQL did not print how it understands the query (debug_print_rewritten, "
             "client_min_messages), so it cannot be checked"
         )
     # Its own comes last, after those of CHECKs that were run to read the values in it.
-    return joined(_read(each) for each in answer.trees)
+    return joined(_read(each) for each in trees)
 
 
 def _expect_reads(printed: tuple[str, ...]) -> Steps[None]:

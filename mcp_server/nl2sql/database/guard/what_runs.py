@@ -9,9 +9,11 @@ Facts of PostgreSQL's own functions are kept, for they never change; those of us
 read again for every query.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+import psycopg
 from psycopg import sql as composed
 
 from mcp_server.nl2sql.database import postgres_lexer
@@ -19,6 +21,7 @@ from mcp_server.nl2sql.database.guard.catalog_queries import (
     DO_NOT_PRINT,
     FAMILIES,
     FUNCTIONS,
+    NO_CHECKED_DOMAIN,
     OPERATORS,
     OWN_FUNCTIONS,
     PRINT,
@@ -55,7 +58,7 @@ from mcp_server.nl2sql.database.guard.references import (
     of_expression,
     of_statement,
 )
-from mcp_server.nl2sql.database.steps import Fetch, Row, Script, Steps
+from mcp_server.nl2sql.database.steps import Fetch, Prepare, Row, Script, Steps
 
 FIXED_OIDS = 10_000
 """Below are numbers that PostgreSQL's source gives, the same in every server of a version."""
@@ -78,6 +81,10 @@ class Surroundings:
     unsafe_domain: str | None
 
 
+Analysed: TypeAlias = tuple[Surroundings, tuple[str, ...]]
+"""What there is, and the trees of a statement."""
+
+
 def surroundings(before: str = "") -> Steps[Surroundings]:
     """Look round, inside the guard's transaction; from then on the server prints trees.
 
@@ -96,6 +103,21 @@ def surroundings(before: str = "") -> Steps[Surroundings]:
         if reason:
             return Surroundings(version, code, f"the CHECK of domain {name}: {reason}")
     return Surroundings(version, code, None)
+
+
+def analysed_where_plain(name: str, query: str, before: Sequence[str]) -> Steps[Analysed | None]:
+    """Look round and have a statement analysed at once, as nearly every database permits.
+
+    None where a domain has a CHECK, which is judged before anything of the statement is read; the
+    transaction has failed then. before: statements that open it.
+    """
+    first = (*before, NO_CHECKED_DOMAIN, SURROUNDINGS, PRINT)
+    try:
+        answer = yield Prepare(name, query, first)
+    except psycopg.errors.DivisionByZero:
+        return None
+    (code, *_), *_ = answer.rows
+    return Surroundings(answer.server_version, code, None), answer.trees
 
 
 def why_refused(found: References, around: Surroundings) -> Steps[str | None]:

@@ -6,10 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.guard.checks import Limits, check, fetch
 from mcp_server.nl2sql.database.reader import Reader, ResultSet
-from mcp_server.nl2sql.database.steps import run
+from mcp_server.nl2sql.database.steps import Fetched, Script, Steps, run
 from mcp_server.nl2sql.errors import ForbiddenError, RefusedError
+from mcp_server.rows import limits_of_a_call
 from tests.mcp_server.nl2sql.database.guard.conftest import lines_of, script
 
 HOSTILE = lines_of("hostile.sql")
@@ -34,16 +35,32 @@ def unsafe(owner: psycopg.Connection[Any]) -> Iterator[None]:
     owner.execute("drop schema loud cascade")
 
 
+@pytest.fixture(params=["before it", "with it"])
+def begins(request: pytest.FixtureRequest) -> bool:
+    """Whether the transaction of a query begins with its check, as that of `run_query` does."""
+    return bool(request.param == "with it")
+
+
+def begun_with_it(sql: str, limits: Limits) -> Steps[Fetched]:
+    try:
+        checked = yield from check(sql, limits, begins=True)
+        return (yield from fetch(checked, limits))
+    finally:
+        yield Script("rollback; deallocate all")
+
+
 def outcomes(
-    dsn: str, statements: list[str], owner: psycopg.Connection[Any]
-) -> dict[str, ResultSet | RefusedError]:
+    dsn: str, statements: list[str], owner: psycopg.Connection[Any], *, begins: bool = False
+) -> dict[str, ResultSet | Fetched | RefusedError]:
     """What became of each; fails when one took a lock that outlives its transaction."""
-    found: dict[str, ResultSet | RefusedError] = {}
+    found: dict[str, ResultSet | Fetched | RefusedError] = {}
     reader = Reader(dsn, limits=Limits(timeout=60))
     with reader.connect() as conn:
         for sql in statements:
             try:
-                found[sql] = run(conn, reader.steps(sql))
+                found[sql] = run(
+                    conn, begun_with_it(sql, reader.limits) if begins else reader.steps(sql)
+                )
             except RefusedError as error:
                 found[sql] = error
             (locks,) = owner.execute(LOCKS, [conn.info.backend_pid]).fetchone() or (None,)
@@ -51,7 +68,7 @@ def outcomes(
     return found
 
 
-def refused(found: dict[str, ResultSet | RefusedError]) -> dict[str, str]:
+def refused(found: dict[str, ResultSet | Fetched | RefusedError]) -> dict[str, str]:
     return {sql: str(each) for sql, each in found.items() if isinstance(each, RefusedError)}
 
 
@@ -61,18 +78,45 @@ def test_the_corpora_are_as_large_as_they_say() -> None:
 
 
 def test_hostile_queries_are_refused_and_nothing_of_them_runs(
-    reader_dsn: str, owner: psycopg.Connection[Any]
+    reader_dsn: str, owner: psycopg.Connection[Any], begins: bool
 ) -> None:
-    found = outcomes(reader_dsn, HOSTILE, owner)
-    assert [sql for sql, each in found.items() if isinstance(each, ResultSet)] == []
+    found = outcomes(reader_dsn, HOSTILE, owner, begins=begins)
+    assert [sql for sql, each in found.items() if not isinstance(each, RefusedError)] == []
     counter = owner.execute("select last_value, is_called from trap.counter").fetchone()
     assert counter == (1, False)
     assert owner.execute("select count(*) from trap.log").fetchone() == (0,)
     assert owner.execute("select count(*) from pg_largeobject_metadata").fetchone() == (0,)
 
 
-def test_what_only_reads_passes(reader_dsn: str, owner: psycopg.Connection[Any]) -> None:
-    assert refused(outcomes(reader_dsn, LEGITIMATE, owner)) == {}
+class Counted(psycopg.Connection[Any]):
+    """A connection that counts how often it waits for the server."""
+
+    trips = 0
+
+    def wait(self, *arguments: Any, **options: Any) -> Any:
+        self.trips += 1
+        return super().wait(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("sql", "trips"),
+    [("select 1 as x", 2), ("show work_mem", 2), ("select name from app.customer", 3)],
+)
+def test_a_plain_read_takes_few_round_trips(fresh_dsn: str, sql: str, trips: int) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as owner:
+        owner.execute("create schema app; create table app.customer (name text)")
+    limits = limits_of_a_call()
+    with Counted.connect(fresh_dsn, autocommit=True) as conn:
+        run(conn, begun_with_it(sql, limits))  # what is known of PostgreSQL's own is kept
+        before = conn.trips
+        run(conn, fetch(run(conn, check(sql, limits, begins=True)), limits))
+        assert conn.trips - before == trips
+
+
+def test_what_only_reads_passes(
+    reader_dsn: str, owner: psycopg.Connection[Any], begins: bool
+) -> None:
+    assert refused(outcomes(reader_dsn, LEGITIMATE, owner, begins=begins)) == {}
 
 
 def test_the_owner_reads_as_freely_as_the_reading_role(
@@ -82,14 +126,14 @@ def test_the_owner_reads_as_freely_as_the_reading_role(
 
 
 def test_a_check_that_postgresql_would_run_while_it_analyses_is_never_reached(
-    reader_dsn: str, owner: psycopg.Connection[Any], unsafe: None
+    reader_dsn: str, owner: psycopg.Connection[Any], unsafe: None, begins: bool
 ) -> None:
-    found = outcomes(reader_dsn, UNSAFE, owner)
-    assert [sql for sql, each in found.items() if isinstance(each, ResultSet)] == []
+    found = outcomes(reader_dsn, UNSAFE, owner, begins=begins)
+    assert [sql for sql, each in found.items() if not isinstance(each, RefusedError)] == []
 
 
 def test_columns_of_such_types_can_still_be_read(
-    reader_dsn: str, owner: psycopg.Connection[Any], unsafe: None
+    reader_dsn: str, owner: psycopg.Connection[Any], unsafe: None, begins: bool
 ) -> None:
     reads = [
         "select * from loud.kept",
@@ -99,7 +143,7 @@ def test_columns_of_such_types_can_still_be_read(
         "select to_json(k) from loud.kept k",
         "select name from app.customer where city = 'Rome' and joined > '2020-01-02'",
     ]
-    assert refused(outcomes(reader_dsn, reads, owner)) == {}
+    assert refused(outcomes(reader_dsn, reads, owner, begins=begins)) == {}
 
 
 @pytest.mark.parametrize(
