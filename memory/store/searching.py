@@ -55,8 +55,8 @@ ITERATIVE_SETTINGS: LiteralString = (
     f"{_SETTING}, set_config('hnsw.iterative_scan', 'strict_order', true) offset 0)"
     " s cross join lateral "
 )
-"""What is set for a scan of the index, in the statement itself: pgvector looks when the scan begins,
-which depends on this row, and a statement before it would take half as long again."""
+"""What is set for a scan of the index, in the statement itself. pgvector looks when a scan begins,
+which waits for this row. A statement before it would take half as long again."""
 
 COLUMNS = sql.SQL("n.path, i.key, i.value, i.sealed, i.created_at, i.updated_at, i.ttl, i.item_key")
 
@@ -193,9 +193,7 @@ class Search:
             ).format(schema=self._scope.identifier, within=self._within(bounds), bounds=bounds)
             row = yield FetchOne(statement, (*parameters, COUNT_UP_TO, table, own, *parameters))
             version = tuple(int(part) for part in row[2].split(".") if part.isdigit())
-            sizes = Sizes(
-                int(row[0]), max(int(row[0]), int(row[1])), version, row[3], bool(row[4])
-            )
+            sizes = Sizes(int(row[0]), max(int(row[0]), int(row[1])), version, row[3], bool(row[4]))
             self._sizes.note(prefix, sizes)
         return sizes
 
