@@ -303,7 +303,7 @@ class BorealisStore(DriverOwner, BaseStore):
         results = yield from attempt(steps, transaction=bool(puts))
         if self._sizes.ill_tended() and self._driver.synchronous:
             self._tending.ask()
-        return results  # type: ignore[no-any-return]
+        return results
 
     def _embed(self, texts: list[str], *, as_queries: bool) -> Plan[dict[str, Sequence[float]]]:
         assert self._index is not None

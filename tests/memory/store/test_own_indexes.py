@@ -35,7 +35,8 @@ INDEX: Any = {"dims": DIMS, "embed": embed, "fields": ["text"], "exact_up_to": 5
 def store(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BorealisStore]:
     """One in which a namespace of a hundred is big. Its searches ask for no work by themselves."""
     monkeypatch.setattr("memory.store.own_indexes.WORTH", gain(100, 300))
-    monkeypatch.setattr("memory.store.own_indexes.STILL_WORTH", gain(60, 300))
+    for module in ("planning", "own_indexes"):
+        monkeypatch.setattr(f"memory.store.{module}.STILL_WORTH", gain(60, 300))
     with BorealisStore(fresh_dsn, index=INDEX) as store:
         store.setup()
         for name, number in (("big", 200), ("also", 100), ("small", 20)):
