@@ -301,7 +301,8 @@ class BorealisStore(DriverOwner, BaseStore):
             return results
 
         results = yield from attempt(steps, transaction=bool(puts))
-        if self._sizes.ill_tended() and self._driver.synchronous:
+        tends = self._index is not None and self._index.own_indexes and self._driver.synchronous
+        if self._sizes.ill_tended() and tends:
             self._tending.ask()
         return results
 
