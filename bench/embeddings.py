@@ -6,7 +6,7 @@ judged by 8 to 12 people each, and 300 articles beside them. Each article is ask
 that holds the 50 and some of the others; what counts is in which order the other 49 come.
 
     pip download --no-deps gensim        # or have gensim installed
-    python bench/embeddings.py [--data gensim-*.whl] [--others 50] [--models hash ...] [--dsn CONNINFO]
+    python bench/embeddings.py [--data gensim-*.whl] [--others 50] [--models hash ...] [--dsn ...]
 
 A local model takes about two minutes on two quiet cores, with `--others 300` five.
 
@@ -146,7 +146,8 @@ def speed(name: str, texts: list[str]) -> tuple[float, float, float]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--data", type=Path)
-    arguments.add_argument("--others", type=int, default=OTHERS, metavar="20-300", choices=range(TEXTS, 301))
+    others = range(TEXTS, 301)
+    arguments.add_argument("--others", type=int, default=OTHERS, metavar="20-300", choices=others)
     arguments.add_argument("--models", nargs="+", default=MODELS)
     arguments.add_argument("--dsn")
     options = arguments.parse_args()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RememberedItem,
         ThreadSummary,
         Unreadable,
+        VectorIndex,
         init_embeddings,
         pg_engine,
     )
@@ -80,6 +81,7 @@ __all__ = [
     "Translation",
     "Translator",
     "Unreadable",
+    "VectorIndex",
     "init_embeddings",
     "pg_engine",
 ]
@@ -100,6 +102,7 @@ _MEMORY = frozenset(
         "RememberedItem",
         "ThreadSummary",
         "Unreadable",
+        "VectorIndex",
     }
 )
 _QUESTIONS = frozenset({"SemanticLayer", "Translation", "Translator"})

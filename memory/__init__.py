@@ -17,6 +17,7 @@ from memory.embeddings import (
 )
 from memory.encoding.unreadable import Unreadable
 from memory.moved import MOVED, MovedModules
+from memory.store.own_indexes import VectorIndex
 from memory.store.remembered import RememberedItem
 from memory.store.store import BorealisStore
 
@@ -33,6 +34,7 @@ __all__ = [
     "RememberedItem",
     "ThreadSummary",
     "Unreadable",
+    "VectorIndex",
     "init_embeddings",
     "pg_engine",
 ]

@@ -29,7 +29,7 @@ from memory.database.steps import FetchAll, FetchOne, Steps
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec
 from memory.encoding.ids import original, pack_id, storable, unpack_id
 from memory.encoding.jsonsafe import contains, to_jsonb
-from memory.errors import AgentMemoryError, CorruptedCheckpointError
+from memory.errors import AgentMemoryError, ConfigurationError, CorruptedCheckpointError
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +122,8 @@ class Listing:
         before: RunnableConfig | None,
         limit: int | None,
     ) -> None:
+        if filter is not None and not isinstance(filter, Mapping):
+            raise ConfigurationError(f"a filter is a dict, not a {type(filter).__name__}")
         self._scope = scope
         self._filter = filter
         self._left = limit

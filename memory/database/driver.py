@@ -10,7 +10,7 @@ import difflib
 import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, Self, TypeVar, Unpack
 
 import psycopg
@@ -332,12 +332,12 @@ def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
                 .execute(statement, parameters)
                 .fetchone()
             )
-        case FetchAll(statement, parameters, first):
-            cursor = connection.cursor(binary=True, row_factory=tuple_row)
-            with nullcontext() if first is None else connection.pipeline():
-                if first is not None:
-                    connection.execute(*first)
-                return cursor.execute(statement, parameters).fetchall()
+        case FetchAll(statement, parameters):
+            return (
+                connection.cursor(binary=True, row_factory=tuple_row)
+                .execute(statement, parameters)
+                .fetchall()
+            )
         case Execute(statement, parameters):
             return connection.execute(statement, parameters or None, prepare=False).rowcount
         case CopyIn(statement, data):
@@ -353,13 +353,11 @@ async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
                 statement, parameters
             )
             return await cursor.fetchone()
-        case FetchAll(statement, parameters, first):
-            cursor = connection.cursor(binary=True, row_factory=tuple_row)
-            async with nullcontext() if first is None else connection.pipeline():
-                if first is not None:
-                    await connection.execute(*first)
-                await cursor.execute(statement, parameters)
-                return await cursor.fetchall()
+        case FetchAll(statement, parameters):
+            cursor = await connection.cursor(binary=True, row_factory=tuple_row).execute(
+                statement, parameters
+            )
+            return await cursor.fetchall()
         case Execute(statement, parameters):
             return (await connection.execute(statement, parameters or None, prepare=False)).rowcount
         case CopyIn(statement, data):

@@ -20,15 +20,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class FetchAll:
-    """Run a statement; the answer is its rows as tuples (binary results).
-
-    first: a statement with its parameters that is sent along and runs before it, in the same
-        transaction; its rows are dropped.
-    """
+    """Run a statement; the answer is its rows as tuples (binary results)."""
 
     statement: Statement
     parameters: Sequence[Any] = ()
-    first: tuple[Statement, Sequence[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

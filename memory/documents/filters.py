@@ -52,6 +52,8 @@ class Fields:
         return _join(" and ", [self._entry(key, value) for key, value in filter.items()])
 
     def _entry(self, key: str, value: Any) -> Condition:
+        if not isinstance(key, str):
+            raise ConfigurationError(f"a filter names fields by strings, not by {key!r}")
         match key.lower():
             case "$and" | "$or" as name:
                 if not isinstance(value, Sequence) or isinstance(value, str) or not value:
@@ -91,7 +93,8 @@ class Fields:
                     condition = sql.SQL("(not {})").format(condition)
                 return condition, parameters
             case "$between":
-                if isinstance(operand, str) or len(operand) != 2:
+                pair = isinstance(operand, Sequence) and not isinstance(operand, str)
+                if not pair or len(operand) != 2:
                     raise ConfigurationError("$between takes a lower and an upper bound")
                 low, high = operand
                 return _join(

@@ -33,11 +33,18 @@ _FIELD_OR_NULL = sql.SQL("coalesce(i.value #> %s::text[], 'null')")
 
 
 def to_sql(filter: Mapping[str, Any]) -> Condition:
-    """A condition on the row `i` of memory_items, right for every value that jsonb holds."""
+    """A condition on the row `i` of memory_items, right for every value that jsonb holds.
+
+    Raises ConfigurationError for what is no filter.
+    """
+    if not isinstance(filter, Mapping):
+        raise ConfigurationError(f"a filter is a dict, not a {type(filter).__name__}")
     return _all([_entry(key, wanted) for key, wanted in filter.items()])
 
 
 def _entry(key: str, wanted: Any) -> Condition:
+    if not isinstance(key, str):
+        raise ConfigurationError(f"a filter names fields by strings, not by {key!r}")
     if key in LOGICAL:
         return _logical(key, [to_sql(inner) for inner in filters_of(key, wanted)])
     if key.startswith("$"):

@@ -14,7 +14,7 @@ from memory.forked import FreshLock
 
 ENTRY_COST = 40
 """Of one entry that the index yields; `bench/memory.py --only store` shows both ways."""
-LEAST_EF_SEARCH, MOST_EF_SEARCH = 100, 1000
+LEAST_EF_SEARCH, MOST_EF_SEARCH = 60, 1000
 MOST_ENTRIES = 20_000
 """Where an iterative scan ends (`hnsw.max_scan_tuples`)."""
 FILTER_KEEPS = 0.1

@@ -301,9 +301,10 @@ class BorealisStore(DriverOwner, BaseStore):
             return results
 
         results = yield from attempt(steps, transaction=bool(puts))
-        if self._sizes.ill_tended() and self._driver.synchronous:
+        tends = self._index is not None and self._index.own_indexes and self._driver.synchronous
+        if self._sizes.ill_tended() and tends:
             self._tending.ask()
-        return results  # type: ignore[no-any-return]
+        return results
 
     def _embed(self, texts: list[str], *, as_queries: bool) -> Plan[dict[str, Sequence[float]]]:
         assert self._index is not None

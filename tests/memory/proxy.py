@@ -36,7 +36,7 @@ class CuttingProxy:
         return len(doomed) // 2
 
     def lose_answer(self, to: bytes) -> None:
-        """Once: let the next statement that holds these bytes run, and cut instead of the answer."""
+        """Let the next statement that holds these bytes run, and cut instead of the answer."""
         with self._lock:
             self._marked = to
 

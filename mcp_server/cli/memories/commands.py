@@ -1,4 +1,4 @@
-"""`memory show`, `threads`, `export`, `import`, `copy`, `fork` and `migrate`."""
+"""`memory show`, `threads`, `indexes`, `export`, `import`, `copy`, `fork` and `migrate`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,6 +27,7 @@ NewThread = Annotated[
 def add_commands(group: typer.Typer, opened: Opened) -> None:
     """Add them. opened: gives the runtime of a state directory."""
     _add_views(group, opened)
+    _add_indexes(group, opened)
     _add_moves(group, opened)
     _add_migrate(group, opened)
 
@@ -97,6 +98,28 @@ def _add_views(group: typer.Typer, opened: Opened) -> None:
         with _saver(opened, state_dir, name, database, schema) as (_, saver):
             found = saver.threads(after=after, limit=limit)
         views.threads(found, as_json=as_json)
+
+
+def _add_indexes(group: typer.Typer, opened: Opened) -> None:
+    @group.command()
+    def indexes(
+        name: Name,
+        state_dir: StateDir = STATE_DIR,
+        database: Database = None,
+        schema: Schema = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show the vector indexes of the store: that of all, and those of big namespaces."""
+        from mcp_server.cli.memories import views
+        from mcp_server.cli.memories.agent_memory import DatabaseOf, set_up
+        from memory import BorealisStore
+        from memory.database.schema import DEFAULT_SCHEMA
+
+        with opened(state_dir) as runtime:
+            place = DatabaseOf(runtime.cluster(name), database)
+            with set_up(name), BorealisStore(place, schema=schema or DEFAULT_SCHEMA) as store:
+                found = store.indexes()
+        views.indexes(found, as_json=as_json)
 
 
 def _add_moves(group: typer.Typer, opened: Opened) -> None:

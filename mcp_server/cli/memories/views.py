@@ -1,4 +1,4 @@
-"""Items and threads as tables and as JSON."""
+"""Items, threads and indexes as tables and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from mcp_server.cli import console
-from memory import RememberedItem, ThreadSummary, Unreadable
+from memory import RememberedItem, ThreadSummary, Unreadable, VectorIndex
 
 VALUE_WIDTH = 60
 
@@ -69,6 +69,26 @@ def threads(found: Sequence[ThreadSummary], *, as_json: bool) -> None:
             "" if each.first_at is None else _moment(each.first_at),
             "" if each.last_at is None else _moment(each.last_at),
             "never" if each.expires_at is None else _moment(each.expires_at),
+        ]
+        table.add_row(*map(Text, cells))
+    console.out.print(table)
+
+
+def indexes(found: Sequence[VectorIndex], *, as_json: bool) -> None:
+    """The vector indexes."""
+    if as_json:
+        console.json_of([asdict(each) for each in found])
+        return
+    if not found:
+        console.note("there is no vector index")
+        return
+    table = Table(Column("Of", overflow="fold"), Column("Bytes", justify="right"), "Used")
+    for each in found:
+        of = "all namespaces" if each.namespace is None else "/".join(each.namespace)
+        cells = [
+            of or "a namespace that is gone",
+            f"{each.size_bytes:,}",
+            "yes" if each.ready else "not yet",
         ]
         table.add_row(*map(Text, cells))
     console.out.print(table)

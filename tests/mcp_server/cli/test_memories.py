@@ -57,6 +57,10 @@ def test_what_an_agent_remembers_is_seen_and_moved(engine_dir: Path, tmp_path: P
             assert [each["key"] for each in best] == ["colour", "sea"]
             assert best[0]["score"] > best[1]["score"]
 
+            (index,) = json.loads(run("indexes", "notes", "--json").stdout)
+            assert (index["namespace"], index["ready"]) == (None, True)
+            assert "all namespaces" in run("indexes", "notes").stdout
+
             (thread,) = json.loads(run("threads", "notes", "--json").stdout)
             assert (thread["thread_id"], thread["checkpoints"]) == ("talk", 3)
             file = tmp_path / "talk.thread"

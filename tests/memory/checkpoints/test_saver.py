@@ -288,6 +288,12 @@ def test_filters_find_what_json_cannot_hold(saver: BorealisSaver) -> None:
     assert steps({"missing": 1}) == []
 
 
+@pytest.mark.parametrize("bad", [["step"], "step"])
+def test_a_filter_that_is_no_dict_is_refused(saver: BorealisSaver, bad: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a filter is a dict"):
+        list(saver.list(None, filter=bad))
+
+
 class DeltaState(TypedDict):
     log: Annotated[list[str], DeltaChannel(lambda state, writes: [*state, *writes], list)]
 

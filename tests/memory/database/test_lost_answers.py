@@ -1,4 +1,4 @@
-"""What was done although its answer was lost is done once: each write ends as it would otherwise."""
+"""What was done although its answer was lost is done once: each write ends as it would have."""
 
 import itertools
 from collections.abc import Callable, Iterator

@@ -65,7 +65,16 @@ def test_filters_compare_by_type(
 
 
 def test_filters_that_make_no_sense_are_refused(store: BorealisVectorStore) -> None:
-    for bad in ({"$xor": []}, {"year": {"$near": 1}}, {"$and": {}}, {"x": {"$gt": None}}):
+    bad: Any
+    for bad in (
+        {"$xor": []},
+        {"year": {"$near": 1}},
+        {"$and": {}},
+        {"x": {"$gt": None}},
+        {1: 2},
+        {"year": {"$between": 3}},
+        ["year"],
+    ):
         with pytest.raises(ConfigurationError):
             store.similarity_search("boat", filter=bad)
 

@@ -180,6 +180,8 @@ def test_filters_mean_the_same_in_sql_and_in_python(
         ({"n": {"$in": "ab"}}, "takes a list"),
         ({"$or": []}, "takes a list of filters"),
         ({"$nor": [{}]}, "unknown filter operator"),
+        (["n"], "a filter is a dict, not a list"),
+        ({1: 2}, "names fields by strings, not by 1"),
     ],
 )
 def test_a_filter_that_is_none_is_refused(

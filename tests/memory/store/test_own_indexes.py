@@ -16,6 +16,7 @@ from memory.errors import ConfigurationError
 from memory.store import planning
 from memory.store.own_indexes import decide
 from memory.store.planning import COUNT_UP_TO, STILL_WORTH, WORTH, gain
+from memory.store.searching import ITERATIVE_SETTINGS, SETTINGS
 from tests.waiting import wait_until
 
 DIMS = 4
@@ -34,7 +35,8 @@ INDEX: Any = {"dims": DIMS, "embed": embed, "fields": ["text"], "exact_up_to": 5
 def store(fresh_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BorealisStore]:
     """One in which a namespace of a hundred is big. Its searches ask for no work by themselves."""
     monkeypatch.setattr("memory.store.own_indexes.WORTH", gain(100, 300))
-    monkeypatch.setattr("memory.store.own_indexes.STILL_WORTH", gain(60, 300))
+    for module in ("planning", "own_indexes"):
+        monkeypatch.setattr(f"memory.store.{module}.STILL_WORTH", gain(60, 300))
     with BorealisStore(fresh_dsn, index=INDEX) as store:
         store.setup()
         for name, number in (("big", 200), ("also", 100), ("small", 20)):
@@ -197,3 +199,24 @@ def test_there_are_never_too_many_and_what_was_decided_stays(
     after = decide(vectors, dict.fromkeys(left, True), most)
     assert not after.make
     assert not after.remove
+
+
+def test_what_a_search_sets_in_its_statement_reaches_the_scan_of_the_index(
+    fresh_dsn: str, store: BorealisStore
+) -> None:
+    """Or it would find 40 of 100, and be made again exactly."""
+    scan = (
+        "(select from borealis.memory_vectors v where s.ef_search is not null"
+        " order by v.embedding <=> '[1,1,1,1]' limit 150) d"
+    )
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("set enable_sort = off")
+        for settings, ef_search, found in (
+            (SETTINGS, 150, 150),
+            (SETTINGS, 40, 40),
+            (ITERATIVE_SETTINGS, 40, 150),
+        ):
+            statement = f"select count(*) from {settings}{scan}"
+            row = conn.execute(statement.encode(), (str(ef_search),)).fetchone()
+            assert row == (found,)
+        assert conn.execute("show hnsw.ef_search").fetchone() == ("40",)

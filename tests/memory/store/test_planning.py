@@ -77,7 +77,7 @@ def test_the_index_is_asked_for_enough_and_no_more_than_it_can_yield(
     if isinstance(chosen, Approximate):
         assert chosen.candidates >= candidates_for(wanted) > wanted
         assert chosen.iterative == (pgvector == NEW)
-        assert 100 <= chosen.ef_search <= 1000
+        assert 60 <= chosen.ef_search <= 1000
         assert chosen.candidates * (scope + others) / scope <= MOST_ENTRIES
     else:
         # Never against the interest of a search: a larger table makes the index no better.
