@@ -21,7 +21,8 @@ from psycopg.adapt import Loader
 _CATALOGS: dict[str, LiteralString] = {
     "role": "select pg_catalog.quote_ident(rolname) from pg_catalog.pg_authid where oid",
     "database": "select pg_catalog.quote_ident(datname) from pg_catalog.pg_database where oid",
-    "parameter": "select pg_catalog.quote_ident(parname) from pg_catalog.pg_parameter_acl where oid",
+    "parameter": "select pg_catalog.quote_ident(parname) from pg_catalog.pg_parameter_acl "
+    "where oid",
 }
 _TEXTS, _DOCUMENTS = ("text", "name", "varchar"), ("json", "jsonb")
 

@@ -125,9 +125,9 @@ class Coalescer:
         """Replay and stop; return the control file of the pages that this left.
 
         targets: durable LSNs up to which, one after the other; each is asked for once the one
-        before it is reached. replayed: the LSN that this standby last told the WAL service of. stopped: asked
-        whether to end before that; raises InterruptedCoalescingError then. politeness: asked again
-        and again how polite its processes are to be.
+        before it is reached. replayed: the LSN that this standby last told the WAL service of.
+        stopped: asked whether to end before that; raises InterruptedCoalescingError then.
+        politeness: asked again and again how polite its processes are to be.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(

@@ -194,11 +194,16 @@ def test_what_is_told_to_settle_makes_nothing_while_it_rests_and_an_image_on_dem
     asked.join(60)
     assert runs.made == 1
     with made.resting():
-        asked = threading.Thread(target=lambda: pytest.raises(BorealisError, made.now))
+        asked = threading.Thread(target=fails, args=(InterruptedCoalescingError, made.now))
         asked.start()
         made.close()
         asked.join(60)
     assert runs.made == 1
+
+
+def fails(with_error: type[Exception], call: Callable[[], object]) -> None:
+    with pytest.raises(with_error):
+        call()
 
 
 def test_a_close_ends_what_waits_for_its_turn_too() -> None:
@@ -579,9 +584,7 @@ def test_who_interrupts_waits_for_no_writer_that_is_slow_at_its_checkpoint(
 ) -> None:
     insert(writer, 1)
     run = upkept._upkeep.coalescing
-    making = threading.Thread(
-        target=lambda: pytest.raises(InterruptedCoalescingError, upkept.coalesce)
-    )
+    making = threading.Thread(target=fails, args=(InterruptedCoalescingError, upkept.coalesce))
     making.start()
     wait_until(lambda: waits_for_a_checkpoint(writer), 60)
     ending = threading.Thread(target=run.interrupt, daemon=True)
