@@ -1,7 +1,7 @@
 """What the endpoints of a cluster lead to (`cluster_runtime.gateway.Backend`)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import psycopg
 from cluster_runtime.control.availability.routing import Balance, Membership
 from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.instance import HostedInstance
+from cluster_runtime.control.records.instances import CustomEndpointRecord
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError
 from cluster_runtime.gateway import Login
 from cluster_runtime.logs import get_logger
@@ -134,15 +135,12 @@ class ReaderBackend(WriterBackend):
         return instances.stand_in
 
 
-class CustomBackend(ReaderBackend):
-    """A custom endpoint: its members, and nobody else."""
+class MembersBackend(ReaderBackend):
+    """An endpoint that leads to its members, and to nobody else."""
 
-    def __init__(
-        self, cluster: HostedCluster, watch: ConnectionWatch, membership: Callable[[], Membership]
-    ) -> None:
-        """membership: as it is now."""
-        super().__init__(cluster, watch)
-        self._membership = membership
+    def _membership(self) -> Membership:
+        """As it is now."""
+        raise NotImplementedError
 
     def _ready(self) -> dict[str, HostedInstance]:
         cluster = self._cluster
@@ -171,11 +169,35 @@ class CustomBackend(ReaderBackend):
         return self._membership().members(cluster.writer_name, cluster.instances.readers)
 
 
-class InstanceBackend(CustomBackend):
+class CustomBackend(MembersBackend):
+    """A custom endpoint."""
+
+    def __init__(self, cluster: HostedCluster, watch: ConnectionWatch, identifier: str) -> None:
+        super().__init__(cluster, watch)
+        self._identifier = identifier
+
+    def _membership(self) -> Membership:
+        return membership_of(self._cluster.custom[self._identifier])
+
+
+class InstanceBackend(MembersBackend):
     """The endpoint of one instance, whatever its role is."""
 
     def __init__(self, cluster: HostedCluster, watch: ConnectionWatch, name: str) -> None:
-        super().__init__(cluster, watch, lambda: Membership(static=(name,)))
+        super().__init__(cluster, watch)
+        self._name = name
+
+    def _membership(self) -> Membership:
+        return Membership(static=(self._name,))
+
+
+def membership_of(record: CustomEndpointRecord) -> Membership:
+    """Which instances a custom endpoint leads to."""
+    return Membership(
+        record.static_members,
+        record.excluded_members,
+        readers_only=record.custom_endpoint_type == "READER",
+    )
 
 
 async def awake(cluster: HostedCluster, name: str) -> HostedInstance:

@@ -227,7 +227,7 @@ class HostedCluster:
     watch: ConnectionWatch | None = None
     supervision: Supervision | None = None
     deep_pause: DeepPause | None = None
-    asleep: set[str] = field(default_factory=set)
+    asleep: frozenset[str] = frozenset()
     kept_awake: str = ""
     lag: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)

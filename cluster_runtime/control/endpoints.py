@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import psycopg
 
-from cluster_runtime.control.availability.routing import Membership
 from cluster_runtime.control.backends import (
     CustomBackend,
     InstanceBackend,
@@ -79,9 +78,7 @@ async def open_endpoints_again(runtime: OpenRuntime, cluster: HostedCluster) -> 
         await open_endpoints(runtime, cluster)
     except PortInUseError as error:
         _log.error("cluster has no endpoint", cluster=cluster.identifier, error=str(error))
-        cluster.db_cluster = replace(
-            cluster.db_cluster, status=ClusterStatus.INCOMPATIBLE_NETWORK
-        )
+        cluster.db_cluster = replace(cluster.db_cluster, status=ClusterStatus.INCOMPATIBLE_NETWORK)
 
 
 async def open_instance_endpoint(
@@ -340,17 +337,7 @@ def _backend(cluster: HostedCluster, key: str) -> WriterBackend:
         return ReaderBackend(cluster, watch)
     if name := _named(key, INSTANCE):
         return InstanceBackend(cluster, watch, name)
-    identifier = _named(key, CUSTOM)
-    return CustomBackend(cluster, watch, lambda: membership_of(cluster.custom[identifier]))
-
-
-def membership_of(record: CustomEndpointRecord) -> Membership:
-    """Which instances a custom endpoint leads to."""
-    return Membership(
-        record.static_members,
-        record.excluded_members,
-        readers_only=record.custom_endpoint_type == "READER",
-    )
+    return CustomBackend(cluster, watch, _named(key, CUSTOM))
 
 
 async def _open(runtime: OpenRuntime, cluster: HostedCluster, key: str) -> Endpoint:

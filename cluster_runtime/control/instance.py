@@ -160,7 +160,7 @@ class HostedInstance:
         """What it said last since its last start; None: nothing yet."""
         self.major = major
         self.admin = AdminConnection(instance.socket_directory, major)
-        self._probe = AdminConnection(instance.socket_directory, major)
+        self._probe: AdminConnection | None = None
         self.runtime_roles: dict[str, int] = {}
         """Oids of the runtime's roles by the names they ought to have."""
 
@@ -372,6 +372,8 @@ class HostedInstance:
 
         Nobody's locks are broken for it: an error is an answer, too, and comes in time.
         """
+        if self._probe is None:  # most clusters are paused: nobody asks theirs
+            self._probe = AdminConnection(self._instance.socket_directory, self.major)
         ((commits, deadlocks, hit, read, replayed, committed),) = await self._probe.execute(
             OBSERVED
         )
@@ -466,7 +468,8 @@ class HostedInstance:
 
     async def _disconnect(self) -> None:
         await self.admin.close()
-        await self._probe.close()
+        if self._probe is not None:
+            await self._probe.close()
 
 
 def not_started(error: OSError, where: str) -> BorealisError:

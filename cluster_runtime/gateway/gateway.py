@@ -43,6 +43,7 @@ from cluster_runtime.logs import EventLogger, get_logger
 LOOK_UPS_MAX = 8
 """Roles of one endpoint that are looked up at a time."""
 
+NO_KEYS = CancelKeys()
 TERMINATED = "terminating connection due to administrator command"
 log = get_logger(__name__)
 
@@ -152,7 +153,6 @@ class Gateway:
             now=self.now,
             mock_secret=self.mock_secret,
             authentication_timeout=self.limits.authentication_timeout,
-            make_room=self.make_room,
             cancel_target=self.cancel_target,
         )
         return self._shared
@@ -234,14 +234,14 @@ class Gateway:
     def listening(self) -> ListeningSockets:
         """Where its endpoints listen; made with the first."""
         if self._listening is None:
-            self._listening = ListeningSockets(asyncio.get_running_loop())
+            self._listening = ListeningSockets(asyncio.get_running_loop(), self.make_room)
         return self._listening
 
-    def cancel_target(self, key: BackendKey) -> "tuple[Endpoint, CancelTarget] | None":
+    def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
         """The session of a CancelRequest's key, whichever endpoint it is at."""
         # All of them are asked: a match costs as much time as none.
-        asked = [(each, each.cancel_keys.find(key)) for each in self._endpoints]
-        return next(((each, found) for each, found in asked if found is not None), None)
+        asked = [each.cancel_target(key) for each in self._endpoints]
+        return next((found for found in asked if found is not None), None)
 
 
 class Endpoint:
@@ -250,7 +250,7 @@ class Endpoint:
     def __init__(self, gateway: Gateway, spec: EndpointSpec, backend: Backend) -> None:
         self.spec = spec
         self.connections = 0
-        self.cancel_keys = CancelKeys()
+        self._cancel_keys: CancelKeys | None = None
         self._gateway = gateway
         self._backend = backend
         gateway.certificates.check_names(spec.names)
@@ -265,7 +265,6 @@ class Endpoint:
             gateway.listening,
             self,
             gateway.waiting_room,
-            gateway.make_room,
         )
         self.port = self._reception.port
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
@@ -287,26 +286,23 @@ class Endpoint:
         if not self._sessions:
             self._sessions = {}  # one that was fuller keeps its size
             self._certificate = None
-            self._one_closed = self._look_ups = self._waking = None
+            self._one_closed = self._look_ups = self._waking = self._cancel_keys = None
 
     def stop_listening(self) -> None:
         """Take no more clients; those who are there stay."""
         self._reception.close()
         self._log.info("endpoint closed")
 
-    async def disconnect(self, *, at: Path | None = None) -> None:
+    async def disconnect(self, *, starting_ones_too: bool = False, at: Path | None = None) -> None:
         """End every connection of now with a FATAL 57P01; returns when those are closed.
 
         Clients in their startup stay, and wait for whatever the caller does, as later ones do.
-        at: only those that lead to this socket.
+        starting_ones_too: end them as well. at: only those that lead to this socket.
         """
-        await self.left_by(self.terminate(at=at))
+        await self.left_by(self.terminate(starting_ones_too=starting_ones_too, at=at))
 
     def terminate(self, *, starting_ones_too: bool = False, at: Path | None = None) -> set[Visitor]:
-        """Begin to do that; the sessions that are about to leave.
-
-        starting_ones_too: those in their startup as well.
-        """
+        """Begin to do that; the sessions that are about to leave."""
         ending = {
             each
             for each in self._sessions
@@ -380,8 +376,14 @@ class Endpoint:
 
     def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
         """The session of a CancelRequest's key, among those of this endpoint."""
-        found = self.cancel_keys.find(key)
+        found = (self._cancel_keys or NO_KEYS).find(key)
         return (self, found) if found is not None else None
+
+    @property
+    def cancel_keys(self) -> CancelKeys:
+        """Those of its sessions."""
+        self._cancel_keys = self._cancel_keys or CancelKeys()
+        return self._cancel_keys
 
     @property
     def cluster(self) -> str:

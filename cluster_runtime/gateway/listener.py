@@ -2,10 +2,10 @@
 
 import asyncio
 import errno
-import selectors
+import os
+import select
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
@@ -48,92 +48,124 @@ def bind_loopback(port: int | None) -> list[socket.socket]:
 class ListeningSockets:
     """All listening sockets of a gateway, which its loop watches as one: a paused cluster has six.
 
-    Each of them costs a few hundred bytes here, and a loop would take some thousands.
+    Each of them costs a number and a place in a table; a socket object, and what a loop has for
+    one, would take some thousands of bytes.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._selector = selectors.DefaultSelector()
-        loop.add_reader(self._selector.fileno(), self._ready)
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_exhausted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """on_exhausted: called when the process is out of file descriptors; whether some are
+        coming free.
+        """
+        self.loop = loop
+        self.on_exhausted = on_exhausted
+        self._listeners: dict[int, Listener] = {}
+        # Elsewhere than on Linux the loop watches each of them.
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        if self._epoll is not None:
+            loop.add_reader(self._epoll.fileno(), self._ready)
 
-    def add(self, sock: socket.socket, listener: "Listener") -> None:
+    def add(self, fd: int, listener: "Listener") -> None:
         """Have the listener accept at this socket whenever somebody waits there."""
-        self._selector.register(sock, selectors.EVENT_READ, listener)
+        self._listeners[fd] = listener
+        if self._epoll is not None:
+            self._epoll.register(fd, select.EPOLLIN)
+        else:
+            self.loop.add_reader(fd, listener.accept, fd)
 
-    def remove(self, sock: socket.socket) -> None:
+    def remove(self, fd: int) -> None:
         """Let whoever comes wait. Harmless for a socket that is not watched."""
-        with suppress(KeyError):
-            self._selector.unregister(sock)
+        if self._listeners.pop(fd, None) is None:
+            return
+        if self._epoll is not None:
+            self._epoll.unregister(fd)
+        else:
+            self.loop.remove_reader(fd)
 
     def close(self) -> None:
         """Watch none any more."""
-        self._loop.remove_reader(self._selector.fileno())
-        self._selector.close()
+        for fd in list(self._listeners):
+            self.remove(fd)
+        if self._epoll is not None:
+            self.loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
 
     def _ready(self) -> None:
-        for key, _ in self._selector.select(0):
-            key.data.accept(key.fileobj)
+        assert self._epoll is not None, "the loop watches it"
+        for fd, _ in self._epoll.poll(0):
+            listener = self._listeners.get(fd)
+            if listener is not None:  # one that came before it may have closed it
+                listener.accept(fd)
 
 
 class Listener:
-    """Accepts on a port's sockets and hands each client over, non-blocking.
+    """Accepts on a port's sockets, which are its own, and hands each client over, non-blocking."""
 
-    on_exhausted: called when the process is out of file descriptors; whether some are coming free.
-    """
-
-    __slots__ = ("_loop", "_on_client", "_on_exhausted", "_open", "_sockets", "_watched")
+    __slots__ = ("_fds", "_on_client", "_open", "_watched", "port")
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         watched: ListeningSockets,
         sockets: list[socket.socket],
         on_client: Callable[[socket.socket], None],
-        on_exhausted: Callable[[], bool],
     ) -> None:
-        self._loop = loop
         self._watched = watched
-        self._sockets = sockets
         self._on_client = on_client
-        self._on_exhausted = on_exhausted
         self._open = True
-        for sock in sockets:
-            self._listen_on(sock)
-
-    @property
-    def port(self) -> int:
-        """The port, which all its sockets share."""
-        return int(self._sockets[0].getsockname()[1])
+        self.port: int = sockets[0].getsockname()[1]
+        """Which all its sockets share."""
+        self._fds = tuple(sock.detach() for sock in sockets)
+        for fd in self._fds:
+            self._listen_at(fd)
 
     def close(self) -> None:
         """Stop listening."""
+        if not self._open:
+            return
         self._open = False
-        for sock in self._sockets:
-            self._watched.remove(sock)
-            sock.close()
+        for fd in self._fds:
+            self._watched.remove(fd)
+            os.close(fd)
 
-    def _listen_on(self, sock: socket.socket) -> None:
+    def _listen_at(self, fd: int) -> None:
         if self._open:
-            self._watched.add(sock, self)
+            self._watched.add(fd, self)
 
-    def accept(self, sock: socket.socket) -> None:
+    def accept(self, fd: int) -> None:
         """Take those in who wait at a socket."""
+        # The first is that of IPv4; without it a client's address would not be understood.
+        family = socket.AF_INET if fd == self._fds[0] else socket.AF_INET6
+        sock = socket.socket(family, socket.SOCK_STREAM, 0, fd)
+        try:
+            self._accept(fd, sock)
+        finally:
+            sock.detach()
+
+    def _accept(self, fd: int, sock: socket.socket) -> None:
         for _ in range(ACCEPTED_AT_ONCE):  # those who came before get on in between
+            if not self._open:
+                return
             try:
-                client, _ = sock.accept()
+                client = _accepted(sock)
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # out of file descriptors or memory: it may pass
-                self._watched.remove(sock)
-                soon = error.errno in _EXHAUSTED and self._on_exhausted()
+                self._watched.remove(fd)
+                soon = error.errno in _EXHAUSTED and self._watched.on_exhausted()
                 pause = PAUSE_WHILE_ROOM_IS_MADE_SECONDS if soon else PAUSE_AFTER_ERROR_SECONDS
                 log.error("accept failed", port=self.port, error=str(error), again_in=pause)
-                self._loop.call_later(pause, self._listen_on, sock)
+                self._watched.loop.call_later(pause, self._listen_at, fd)
                 return
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._on_client(client)
+
+
+def _accepted(sock: socket.socket) -> socket.socket:
+    client, _ = sock.accept()
+    return client
 
 
 def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import socket
-from collections.abc import Callable
 
 from cluster_runtime.gateway.authentication.actions import Refusal
 from cluster_runtime.gateway.doors import Entrance
@@ -19,8 +18,7 @@ MADE_ROOM = "sorry, too many connections are being opened, and this one kept the
 class Reception:
     """Listens for an entrance, and keeps those who have not found their endpoint yet.
 
-    watched: by whom the sockets are watched. make_room: called where the process is out of file
-    descriptors; whether some come free.
+    watched: by whom the sockets are watched.
     """
 
     # Each endpoint of each cluster has one, and most clusters are paused.
@@ -41,7 +39,6 @@ class Reception:
         watched: ListeningSockets,
         entrance: Entrance,
         room: WaitingRoom[Session],
-        make_room: Callable[[], bool],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._entrance = entrance
@@ -49,7 +46,7 @@ class Reception:
         self._here: dict[Session, None] = {}
         self._turned_away = 0
         self._turned_away_noted = -math.inf
-        self._listener = Listener(self._loop, watched, sockets, self._accept, make_room)
+        self._listener = Listener(watched, sockets, self._accept)
         self.port = self._listener.port
 
     def close(self) -> None:

@@ -59,7 +59,6 @@ class SharedPort:
         now: Callable[[], datetime],
         mock_secret: bytes,
         authentication_timeout: float,
-        make_room: Callable[[], bool],
         cancel_target: Callable[[BackendKey], tuple[Door, CancelTarget] | None],
     ) -> None:
         self.log: EventLogger = get_logger(__name__)
@@ -71,7 +70,7 @@ class SharedPort:
         self._now = now
         self._certificate: ServerCertificate | None = None
         self._of_domains: dict[str, ServerCertificate] = {}
-        self._reception = Reception(sockets, watched, self, room, make_room)
+        self._reception = Reception(sockets, watched, self, room)
         self.port = self._reception.port
         self.log.info("shared port opened", port=self.port)
 

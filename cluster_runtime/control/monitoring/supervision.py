@@ -61,7 +61,7 @@ class Supervisor:
         self._sooner = 0
         self._started_at = self._loop.time()
         self._health: dict[HostedInstance, Health] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, tuple[int, float]] = {}
         self._warm_branch = cluster.instances.warm_branch or WarmBranches(runtime, cluster)
@@ -138,7 +138,7 @@ class Supervisor:
         if start.resumed:
             told = resumed_in(start.seconds) if cluster.deep_pause is not None else RESUMED
             self._runtime.note(cluster, told, NOTIFICATION)
-            cluster.asleep |= self._pauses.stay_asleep(cluster)
+            cluster.asleep = cluster.asleep.union(self._pauses.stay_asleep(cluster))
         cluster.deep_pause = None
         self._run(self._warm_branch.rest())
         self._begin()
@@ -279,12 +279,12 @@ class Supervisor:
     def _is_awake(self, name: str, reader: HostedInstance) -> bool:
         """Whether it is to be looked after: not one that pauses alone, until somebody wakes it."""
         if reader.ready or not pauses_alone(self._cluster, name):
-            self._cluster.asleep.discard(name)
+            self._cluster.asleep -= {name}
         return name not in self._cluster.asleep
 
     async def _pause(self, name: str, reader: HostedInstance) -> None:
         cluster = self._cluster
-        cluster.asleep.add(name)
+        cluster.asleep |= {name}
         cluster.lag.pop(name, None)
         await reader.stop(Shutdown.IMMEDIATE)
         await disconnect(cluster, reader)  # who came in just now connects again, and wakes it
@@ -352,6 +352,9 @@ class Supervisor:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks = (*self._tasks, task)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks = tuple(each for each in self._tasks if each is not task)

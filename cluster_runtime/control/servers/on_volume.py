@@ -1,10 +1,10 @@
 """What a writer and a reader have in common."""
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -19,16 +19,31 @@ from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings
 _STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
 
+class ParametersOfAll(Protocol):
+    """Who knows the parameters of all clusters."""
+
+    def parameters_of(self, resource_id: str, place: str = "") -> Settings:
+        """What is set for a cluster, and by the class of the instance at a place."""
+
+    def parameters_of_range(self, resource_id: str) -> Settings:
+        """What follows the most capacity of a cluster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What an instance runs with beside the runtime's own, asked for at each start.
+    """What an instance runs with beside the runtime's own, asked for at each start."""
 
-    set: by the tenant, and by its class; they prevail. of_range: what only a start can change and
-    follows the most capacity that it may have.
-    """
+    known: ParametersOfAll
+    resource_id: str
+    place: str = ""
 
-    set: Callable[[], Settings]
-    of_range: Callable[[], Settings]
+    def set(self) -> Settings:
+        """Those that the tenant sets, and its class; they prevail."""
+        return self.known.parameters_of(self.resource_id, self.place)
+
+    def of_range(self) -> Settings:
+        """What only a start can change and follows the most capacity that it may have."""
+        return self.known.parameters_of_range(self.resource_id)
 
 
 class OnVolume:
@@ -45,7 +60,6 @@ class OnVolume:
         self._scaled: Settings = {}
 
         self._parameters = parameters
-        self._wanted = parameters.set
         self.parameters: Settings = {}
         """Those that it runs with."""
 
@@ -99,7 +113,7 @@ class OnVolume:
     def _begin(self) -> None:
         """Ask what the next start is to be with; its capacity is not known yet."""
         self._of_range, self._scaled = dict(self._parameters.of_range()), {}
-        self.parameters = dict(self._wanted())
+        self.parameters = dict(self._parameters.set())
 
     def _settings(self) -> Settings:
         raise NotImplementedError
@@ -156,4 +170,4 @@ class OnVolume:
     @property
     def parameters_wait(self) -> bool:
         """Whether it runs with others than the tenant has set."""
-        return self.running and dict(self._wanted()) != self.parameters
+        return self.running and dict(self._parameters.set()) != self.parameters

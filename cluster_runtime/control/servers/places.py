@@ -5,7 +5,7 @@ An instance keeps its place when it changes its role.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
@@ -25,13 +25,14 @@ class Servers:
     """The two things that the PostgreSQL of one place can be, one at a time.
 
     Each is made once somebody asks for it: most clusters are paused, and have no readers.
-    wal_sockets: the folder of the WAL service's socket. called: the name of the instance.
+    called: the name of the instance.
     """
 
     postmaster: Postmaster
     storage: ClusterStorage
     parameters: Parameters
-    wal_sockets: Callable[[], Path]
+    home: EngineHome
+    resource_id: str
     called: str
 
     @cached_property
@@ -42,9 +43,8 @@ class Servers:
     @cached_property
     def as_reader(self) -> Reader:
         """It, as a reader."""
-        return Reader(
-            self.postmaster, self.storage, self.parameters, self.wal_sockets(), self.called
-        )
+        sockets = wal_sockets_of(self.home, self.resource_id)
+        return Reader(self.postmaster, self.storage, self.parameters, sockets, self.called)
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ def servers_at(
         log_file_at(directory, place),
         spawned,
     )
-    return Servers(
-        postmaster, storage, parameters, partial(wal_sockets_of, home, resource_id), called
-    )
+    return Servers(postmaster, storage, parameters, home, resource_id, called)
 
 
 def servers_ahead(
@@ -132,15 +130,9 @@ def sockets_of(home: EngineHome, resource_id: str, what: str) -> Path:
     return home.run / f"{resource_id.removeprefix('cluster-')[:16]}-{what}"
 
 
-def coalescing_of(
-    home: EngineHome, installation: Installation, resource_id: str
-) -> Callable[[StorageVolume], None]:
-    """What has a cluster's volume make page images by itself, from its opening on."""
-    sockets = sockets_of(home, resource_id, "c")
-
-    def begin(volume: StorageVolume) -> None:
-        volume.start_coalescing(
-            installation, sockets, SUPERUSER, wal_sockets=wal_sockets_of(home, resource_id)
-        )
-
-    return begin
+def begin_coalescing(
+    home: EngineHome, installation: Installation, resource_id: str, volume: StorageVolume
+) -> None:
+    """Have a cluster's volume make page images by itself, from its opening on."""
+    sockets, wal_sockets = (sockets_of(home, resource_id, "c"), wal_sockets_of(home, resource_id))
+    volume.start_coalescing(installation, sockets, SUPERUSER, wal_sockets=wal_sockets)

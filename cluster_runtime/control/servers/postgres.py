@@ -216,7 +216,7 @@ class Writer(OnVolume):
         """
         with self._life:
             volume = self._storage.open_for(self)
-            wanted = dict(self._wanted())
+            wanted = dict(self._parameters.set())
             fixed = {name: value for name, value in STANDBY_PARAMETERS.items() if name in wanted}
             self.parameters = {**wanted, **fixed}
             self._of_range = {**self._parameters.of_range(), **STANDBY_PARAMETERS}

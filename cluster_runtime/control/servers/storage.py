@@ -3,11 +3,12 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from cluster_runtime.control.records.model import StorageType
@@ -29,6 +30,19 @@ BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""
 
 
+class VolumeHost(Protocol):
+    """What the volume of a cluster needs of the runtime that hosts it."""
+
+    def begin_upkeep(self, volume: StorageVolume) -> None:
+        """Called each time that the volume was opened."""
+
+    def window(self) -> Window:
+        """How far back it is to be kept: asked for then, and by `configure`."""
+
+    def tell(self, message: str, *categories: str) -> None:
+        """Note an event of the cluster, from any thread."""
+
+
 class ClusterStorage:
     """The volume of one cluster: open while an instance runs, or an operation looks into it.
 
@@ -39,25 +53,23 @@ class ClusterStorage:
         self,
         directory: Path,
         user: OsUser,
-        begin_upkeep: Callable[[StorageVolume], None],
-        window: Callable[[], Window],
-        tell: Callable[..., None],
+        host: VolumeHost,
     ) -> None:
-        """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
-        was opened. window: how far back it is to be kept, asked for then, and by `configure`.
-        tell: of an event of the cluster, with its categories.
-        """
+        """user: of the cluster's servers."""
         self.user = user
-        self._window, self.tell = window, tell
+        self._host = host
         self._directory = directory
-        self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
         self._made: Future[None] | None = None
-        self._instances: set[object] = set()
+        self._instances: list[object] = []
         self._operations = 0
         self.closings = 0
         """How often the volume was closed."""
+
+    def tell(self, message: str, *categories: str) -> None:
+        """Note an event of its cluster, from any thread."""
+        self._host.tell(message, *categories)
 
     @property
     def opened(self) -> StorageVolume | None:
@@ -94,7 +106,7 @@ class ClusterStorage:
         """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
         volume = self._volume
         if volume is not None:
-            volume.past.wanted = self._window()
+            volume.past.wanted = self._host.window()
             volume.past.weigh()
 
     @property
@@ -113,13 +125,15 @@ class ClusterStorage:
         """
         with self._lock:
             volume = self._open()
-            self._instances.add(instance)
+            if instance not in self._instances:
+                self._instances.append(instance)
             return volume
 
     def rest(self, instance: object) -> None:
         """An instance has stopped and will not be back at once."""
         with self._lock:
-            self._instances.discard(instance)
+            if instance in self._instances:
+                self._instances.remove(instance)
             self._close_if_unused()
 
     @contextmanager
@@ -175,8 +189,8 @@ class ClusterStorage:
         assert self._volume is not None, "it was just opened"
         past = self._volume.past
         past.expired, past.also_expires = self._expired, self._expire_undone
-        past.wanted = self._window()
-        self._begin_upkeep(self._volume)
+        past.wanted = self._host.window()
+        self._host.begin_upkeep(self._volume)
 
     def remove_gone(self) -> None:
         """Remove what was set aside for that."""
@@ -191,15 +205,15 @@ class ClusterStorage:
             age = time.time() - before.stat().st_ctime
         except FileNotFoundError:
             return
-        if age > self._window().seconds:
-            self.tell(
+        if age > self._host.window().seconds:
+            self._host.tell(
                 "What was before the last rewind fell out of the backtrack window", "backtrack"
             )
             for part in PARTS:
                 remove_tree(self._directory / f"{part}{UNDONE}")
 
     def _expired(self, point: Point) -> None:
-        self.tell(f"Restore point {point.name} fell out of the backtrack window", "backtrack")
+        self._host.tell(f"Restore point {point.name} fell out of the backtrack window", "backtrack")
 
     def _close_if_unused(self) -> None:
         used = self._instances or self._operations

@@ -33,23 +33,6 @@ def test_a_port_taken_on_one_address_is_taken(family: socket.AddressFamily, host
         sock.close()
 
 
-class ScarceSocket:
-    """A listening socket on a machine that is out of file descriptors for a while."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self.failures = 1
-
-    def accept(self) -> tuple[socket.socket, object]:
-        if self.failures:
-            self.failures -= 1
-            raise OSError(errno.EMFILE, "too many open files")
-        return self._sock.accept()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._sock, name)
-
-
 @pytest.mark.parametrize("room_is_made", [True, False])
 async def test_running_out_of_file_descriptors_is_survived(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, room_is_made: bool
@@ -60,15 +43,17 @@ async def test_running_out_of_file_descriptors_is_survived(
     monkeypatch.setattr(listener, bearable, 0.01)
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[socket.socket] = loop.create_future()
-    sockets = [ScarceSocket(sock) for sock in bind_loopback(None)]
-    watched = listener.ListeningSockets(loop)
-    listening = listener.Listener(
-        loop,
-        watched,
-        sockets,  # type: ignore[arg-type]
-        accepted.set_result,
-        lambda: room_is_made,
-    )
+    failures, accept = [OSError(errno.EMFILE, "too many open files")], listener._accepted
+
+    def scarce(sock: socket.socket) -> socket.socket:
+        """On a machine that is out of file descriptors for a while."""
+        if failures:
+            raise failures.pop()
+        return accept(sock)
+
+    monkeypatch.setattr(listener, "_accepted", scarce)
+    watched = listener.ListeningSockets(loop, lambda: room_is_made)
+    listening = listener.Listener(watched, bind_loopback(None), accepted.set_result)
     with socket.create_connection(("127.0.0.1", listening.port)):
         (await asyncio.wait_for(accepted, 20)).close()
     listening.close()

@@ -27,7 +27,8 @@ from cluster_runtime.control.records.model import DBCluster, InstanceStatus
 from cluster_runtime.control.servers.on_volume import Parameters
 from cluster_runtime.control.servers.places import (
     Servers,
-    coalescing_of,
+    ServersAhead,
+    begin_coalescing,
     data_directory_at,
     log_file_at,
     server_name,
@@ -40,6 +41,7 @@ from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_wr
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.policy.past import Window
 from cluster_runtime.storage.volume import StorageVolume
 
 _log = get_logger(__name__)
@@ -57,31 +59,93 @@ def instances_over(
 
     records: of its instances, one of which is the writer.
     """
-    home = runtime.home
-    coalesce = coalescing_of(home, installation, resource_id)
-
-    def begin_upkeep(volume: StorageVolume) -> None:
-        # First who needs log: nothing is collected before coalescing has begun.
-        runtime.backups.attach(resource_id, volume)
-        runtime.meter.attach(resource_id, volume.meters)
-        coalesce(volume)
-
-    storage = ClusterStorage(
-        home.clusters / resource_id,
-        home.user_of(resource_id),
-        begin_upkeep,
-        partial(runtime.window_of, resource_id),
-        partial(runtime.tell, resource_id),
-    )
-    at = partial(_hosted, runtime, installation, storage, resource_id)
+    host = _Host(runtime, installation, resource_id)
     known = {each.db_instance_identifier: each.place for each in records}
     place = known.pop(writer, FIRST_PLACE)
     return Instances(
-        storage,
-        at(place, writer, as_reader=False),
-        partial(at, STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
-        {name: at(place, name, as_reader=True) for name, place in known.items()},
+        host.storage,
+        host.instance(place, writer),
+        host.stand_in,
+        {name: host.instance(place, name, as_reader=True) for name, place in known.items()},
     )
+
+
+class _Host:
+    """What the volume and the servers of a cluster need of their runtime.
+
+    One object, and no function for each of them: most clusters are paused.
+    """
+
+    __slots__ = ("_installation", "_resource_id", "_runtime", "storage")
+
+    def __init__(
+        self,
+        runtime: OpenRuntime,
+        installation: Installation,
+        resource_id: str,
+        storage: ClusterStorage | None = None,
+    ) -> None:
+        """storage: what there is of it already."""
+        self._runtime, self._installation = runtime, installation
+        self._resource_id = resource_id
+        home = runtime.home
+        self.storage = storage or ClusterStorage(
+            home.clusters / resource_id, home.user_of(resource_id), self
+        )
+
+    def begin_upkeep(self, volume: StorageVolume) -> None:
+        """First who needs log: nothing is collected before coalescing has begun."""
+        runtime = self._runtime
+        runtime.backups.attach(self._resource_id, volume)
+        runtime.meter.attach(self._resource_id, volume.meters)
+        begin_coalescing(runtime.home, self._installation, self._resource_id, volume)
+
+    def window(self) -> Window:
+        """How far back the volume is to be kept."""
+        return self._runtime.window_of(self._resource_id)
+
+    def tell(self, message: str, *categories: str) -> None:
+        """Note an event of the cluster."""
+        self._runtime.tell(self._resource_id, message, *categories)
+
+    async def prepare(self, instance: HostedInstance) -> None:
+        """What happens to an instance that has just started, before anybody is let in."""
+        runtime, resource_id = self._runtime, self._resource_id
+        if instance.is_reader:
+            await prepare_reader(runtime, resource_id, instance)
+        else:
+            await prepare_writer(runtime, resource_id, instance)
+        cluster = runtime.clusters.get(resource_id)
+        if cluster is not None:
+            # It may take more or fewer connections than before.
+            update_endpoints(runtime, cluster)
+
+    def stand_in(self) -> HostedInstance:
+        """The reader without a name."""
+        return self.instance(STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True)
+
+    def instance(self, place: str, name: str, *, as_reader: bool = False) -> HostedInstance:
+        """What serves at a place; nothing runs yet."""
+        return self.of(self.servers(place, name), as_reader=as_reader)
+
+    def of(self, servers: Servers | ServersAhead, *, as_reader: bool) -> HostedInstance:
+        """What serves by such servers."""
+        major = self._installation.major
+        return HostedInstance(servers, self._resource_id, major, self.prepare, as_reader=as_reader)
+
+    def servers(self, place: str, name: str) -> Servers:
+        """What runs at a place."""
+        runtime, resource_id = self._runtime, self._resource_id
+        return servers_at(
+            runtime.home,
+            self._installation,
+            self.storage,
+            Parameters(runtime, resource_id, place),
+            resource_id,
+            place,
+            partial(runtime.capacity.enforcer.admit, server_name(resource_id, place)),
+            name,
+        )
 
 
 def instances_of_unnamed(
@@ -101,22 +165,14 @@ def branch_ahead(
 ) -> BranchAhead:
     """What a branch of a cluster will be, as far as that can be had ahead; nothing runs yet."""
     instances = instances_of_unnamed(runtime, installation, resource_id)
+    host = _Host(runtime, installation, resource_id, instances.storage)
     servers = servers_ahead(
-        _servers(runtime, installation, instances.storage, resource_id, FIRST_PLACE, ""),
+        host.servers(FIRST_PLACE, ""),
         sockets_of(runtime.home, resource_id, "a"),
         source.instances.storage,
-        Parameters(
-            partial(runtime.parameters_of, source.id),
-            partial(runtime.parameters_of_range, source.id),
-        ),
+        Parameters(runtime, source.id),
     )
-    instances.writer = HostedInstance(
-        servers,
-        resource_id,
-        installation.major,
-        partial(prepare, runtime, resource_id),
-        as_reader=True,
-    )
+    instances.writer = host.of(servers, as_reader=True)
     return BranchAhead(resource_id, runtime.home.clusters / resource_id, instances, servers)
 
 
@@ -125,8 +181,8 @@ async def hosted_at(
 ) -> HostedInstance:
     """What serves at a place of a cluster; nothing runs yet."""
     installation = await in_thread(runtime.installation, cluster.db_cluster.engine_version)
-    storage = cluster.instances.storage
-    return _hosted(runtime, installation, storage, cluster.id, place, name, as_reader=as_reader)
+    host = _Host(runtime, installation, cluster.id, cluster.instances.storage)
+    return host.instance(place, name, as_reader=as_reader)
 
 
 async def give_first_instance(runtime: OpenRuntime, cluster: HostedCluster) -> None:
@@ -185,56 +241,3 @@ def remove_files(directory: Path, record: InstanceRecord) -> None:
     """Remove what an instance that does not run has in its cluster's directory."""
     remove_tree(data_directory_at(directory, record.place))
     log_file_at(directory, record.place).unlink(missing_ok=True)
-
-
-async def prepare(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
-    """What happens to an instance that has just started, before anybody is let in."""
-    if instance.is_reader:
-        await prepare_reader(runtime, resource_id, instance)
-    else:
-        await prepare_writer(runtime, resource_id, instance)
-    cluster = runtime.clusters.get(resource_id)
-    if cluster is not None:
-        update_endpoints(runtime, cluster)  # it may take more or fewer connections than before
-
-
-def _hosted(
-    runtime: OpenRuntime,
-    installation: Installation,
-    storage: ClusterStorage,
-    resource_id: str,
-    place: str,
-    name: str,
-    *,
-    as_reader: bool,
-) -> HostedInstance:
-    return HostedInstance(
-        _servers(runtime, installation, storage, resource_id, place, name),
-        resource_id,
-        installation.major,
-        partial(prepare, runtime, resource_id),
-        as_reader=as_reader,
-    )
-
-
-def _servers(
-    runtime: OpenRuntime,
-    installation: Installation,
-    storage: ClusterStorage,
-    resource_id: str,
-    place: str,
-    name: str,
-) -> Servers:
-    return servers_at(
-        runtime.home,
-        installation,
-        storage,
-        Parameters(
-            partial(runtime.parameters_of, resource_id, place),
-            partial(runtime.parameters_of_range, resource_id),
-        ),
-        resource_id,
-        place,
-        partial(runtime.capacity.enforcer.admit, server_name(resource_id, place)),
-        name,
-    )
