@@ -45,6 +45,7 @@ LISTENING_MAX = 0
 DISK_MB_MAX = 45
 AT_ONCE = 32
 """Calls at a time, more than a host has threads for them."""
+BURSTS_WITHOUT_A_NEW_THREAD = 5
 COMMAND_SECONDS_MAX = 0.3
 
 
@@ -125,12 +126,19 @@ def end_host(pid: int) -> None:
 def have_all_threads(runtime: Runtime, name: str) -> None:
     """Have the host start the threads that it keeps for itself, by many calls at a time.
 
+    Again and again until it starts none: it starts one only where all of them are busy.
     name: of a cluster whose events are asked for. Those of all clusters would take as much more
     memory for each cluster as there are answers under way, which is none of what a cluster costs.
     """
+    host = psutil.Process(host_pid(runtime))
+    most, since = 0, 0
     with ThreadPoolExecutor(AT_ONCE) as callers:
-        for done in [callers.submit(runtime.describe_events, name) for _ in range(4 * AT_ONCE)]:
-            done.result()
+        while since < BURSTS_WITHOUT_A_NEW_THREAD:
+            calls = [callers.submit(runtime.describe_events, name) for _ in range(4 * AT_ONCE)]
+            for done in calls:
+                done.result()
+            threads = host.num_threads()
+            most, since = max(most, threads), 0 if threads > most else since + 1
 
 
 def with_one_cluster(folder: Path) -> Cost:

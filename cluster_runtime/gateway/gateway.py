@@ -293,19 +293,16 @@ class Endpoint:
         self._reception.close()
         self._log.info("endpoint closed")
 
-    async def disconnect(self, *, at: Path | None = None) -> None:
+    async def disconnect(self, *, starting_ones_too: bool = False, at: Path | None = None) -> None:
         """End every connection of now with a FATAL 57P01; returns when those are closed.
 
         Clients in their startup stay, and wait for whatever the caller does, as later ones do.
-        at: only those that lead to this socket.
+        starting_ones_too: end them as well. at: only those that lead to this socket.
         """
-        await self.left_by(self.terminate(at=at))
+        await self.left_by(self.terminate(starting_ones_too=starting_ones_too, at=at))
 
     def terminate(self, *, starting_ones_too: bool = False, at: Path | None = None) -> set[Visitor]:
-        """Begin to do that; the sessions that are about to leave.
-
-        starting_ones_too: those in their startup as well.
-        """
+        """Begin to do that; the sessions that are about to leave."""
         ending = {
             each
             for each in self._sessions

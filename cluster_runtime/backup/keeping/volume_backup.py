@@ -39,6 +39,7 @@ CLOSE_TIMEOUT_S = 5.0
 LOOK_EVERY_S = 0.5
 DAY_MS = 86_400_000
 
+CLOSED_MEANWHILE = "the volume was closed meanwhile; try again"
 _log = get_logger(__name__)
 
 
@@ -150,10 +151,15 @@ class VolumeBackup:
             extent = self._volume.log.extent()
             if extent is None:
                 raise StorageError("the volume can only be read; heal segments and try again")
-            self._work()
+            try:
+                self._work()
+            except UploadStoppedError:
+                raise StorageError(CLOSED_MEANWHILE) from None
+            except (OSError, LookupError, ValueError) as error:
+                raise StorageError(f"what is to be backed up cannot be read: {error}") from error
             position = self.position
             if position is None or position.end < extent.durable:
-                raise StorageError("the volume was closed meanwhile; try again")
+                raise StorageError(CLOSED_MEANWHILE)
             return position
 
     def end(self) -> Position | None:

@@ -1,6 +1,8 @@
 """Backups that move, that cannot be tidied, and that somebody damaged."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +11,12 @@ import pytest
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.backup.core import pacing
 from cluster_runtime.backup.keeping.collecting import Collecting
-from cluster_runtime.errors import BackupDamagedError, BackupStoreUnavailableError
+from cluster_runtime.backup.keeping.volume_backup import VolumeBackup
+from cluster_runtime.errors import (
+    BackupDamagedError,
+    BackupStoreUnavailableError,
+    StorageError,
+)
 from tests.numbers import rows, write
 from tests.waiting import wait_until
 
@@ -47,6 +54,39 @@ def test_a_backup_that_cannot_be_tidied_has_its_window_all_the_same(
     monkeypatch.setattr(Collecting, "collect", away)
     cluster = runtime.create_db_cluster("notes")
     assert wait_until(lambda: cluster.describe().earliest_restorable_time, SOON_S)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(None, "the volume was closed meanwhile; try again"), (OSError("gone"), "gone")],
+)
+def test_a_snapshot_whose_upload_ends_early_says_so(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception | None, said: str
+) -> None:
+    monkeypatch.setattr(pacing, "FIRST_AFTER_S", 3600.0)
+    cluster = runtime.create_db_cluster("notes")
+    write(cluster, 1)
+    runtime.create_restore_point("notes", "here")
+    uploading, between = threading.Event(), VolumeBackup._between
+
+    def slow(backup: VolumeBackup) -> None:
+        uploading.set()
+        if error is not None:
+            raise error
+        backup._leaving.wait(60)
+        between(backup)
+
+    with monkeypatch.context() as held, ThreadPoolExecutor(1) as pool:
+        held.setattr(VolumeBackup, "_between", slow)
+        snapshot = pool.submit(runtime.create_db_cluster_snapshot, "monday", "notes")
+        assert uploading.wait(60)
+        if error is None:
+            runtime.rewind("notes", "here")
+        with pytest.raises(StorageError, match=said):
+            snapshot.result(60)
+    assert runtime.describe_db_cluster_snapshots() == []
+    assert runtime.create_db_cluster_snapshot("monday", "notes").percent_progress == 100
+    assert rows(cluster) == [1]
 
 
 def test_times_that_do_not_need_a_damaged_object_can_be_restored(

@@ -175,9 +175,9 @@ def test_a_burst_of_honest_clients_gets_in(house: Any) -> None:
 def test_a_host_that_is_out_of_file_descriptors_parts_with_a_silent_one(house: Any) -> None:
     with raw(house) as silent, house.connect() as conn:
         wait_until(lambda: len(house.gateway.waiting_room) == 1)
-        assert house.on_loop(house.endpoint._reception._listener._on_exhausted)
+        assert house.on_loop(house.gateway.listening.on_exhausted)
         assert b"C53300\0" in everything(silent)
-        assert not house.on_loop(house.endpoint._reception._listener._on_exhausted)
+        assert not house.on_loop(house.gateway.listening.on_exhausted)
         assert conn.execute("select 1").fetchone() == (1,)
 
 

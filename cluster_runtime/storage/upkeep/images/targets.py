@@ -6,7 +6,7 @@ the rest has caught up: what commits write while that takes its time is replayed
 
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
 import psycopg
@@ -26,7 +26,10 @@ CHECKPOINT = (
     b"checkpoint; select pg_catalog.pg_wal_lsn_diff("
     b"pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8"
 )
-_EVENTS = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+_EVENTS: dict[int, int] = {
+    pq.PollingStatus.READING: select.POLLIN,
+    pq.PollingStatus.WRITING: select.POLLOUT,
+}
 _log = get_logger(__name__)
 
 
@@ -67,7 +70,7 @@ def targets(mount: Mount) -> Iterator[int]:
     yield durable()
 
 
-def _checkpoint(conninfo: str) -> Iterator[int]:
+def _checkpoint(conninfo: str) -> Generator[int, None, None]:
     """Have a writer make one, a little at a time; the LSN that it wrote up to is the last value.
 
     0 before that. Raises psycopg.OperationalError.
