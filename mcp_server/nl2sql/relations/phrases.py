@@ -213,7 +213,7 @@ class Phrases:
         tokens = self.names.tokens
         for end in range(at + 1, min(len(tokens), at + VERB_WORDS) + 1):
             verb = tokens[at:end]
-            sure = self._relates(at, end, rows.table)
+            sure = _relates(self.names, at, end, rows.table)
             if sure is None:
                 continue
             denied = any(token.lemma in DENYING for token in verb)
@@ -263,7 +263,7 @@ class Phrases:
             return
         for people in self.names.people():
             for end in range(start + 1, min(len(tokens), start + VERB_WORDS) + 1):
-                sure = self._relates(start, end)
+                sure = _relates(self.names, start, end)
                 if sure is None:
                     return
                 way = self.ways.between(people, rows.table, tokens[start:end])
@@ -318,7 +318,7 @@ class Phrases:
         tokens = self.names.tokens
         for other, start in self._with_owned(self.bare(at, depth + 1), depth + 1):
             for end in range(start + 1, min(len(tokens), start + VERB_WORDS) + 1):
-                sure = self._relates(start, end)
+                sure = _relates(self.names, start, end)
                 if sure is None or any(t.lemma in DENYING for t in tokens[start:end]):
                     break
                 verb = tokens[start:end]
@@ -332,7 +332,7 @@ class Phrases:
         """With the most cities, that borders the most states, with the largest population."""
         tokens = self.names.tokens
         for end in range(at, min(len(tokens), at + VERB_WORDS)):
-            if end > at and self._relates(at, end) is None:
+            if end > at and _relates(self.names, at, end) is None:
                 return
             place = self._past(end, {"the"})
             if end == at:
@@ -396,47 +396,48 @@ class Phrases:
                 if column is named:
                     yield rows.also(equal(column, text)), stop
 
-    def _relates(self, start: int, end: int, table: Table | None = None) -> float | None:
-        """How surely a span says no more than that two things belong together; None if not so.
-
-        It is a verb with small words before it and prepositions behind it, any of which may be
-        missing; `are members of` is one for members. An unknown verb leaves some doubt.
-        """
-        sure, stage = 1.0, 0
-        place = start
-        while place < end:
-            token = self.names.tokens[place]
-            word, text = token.lemma, token.text.lower()
-            if token.mark is not Mark.WORD or word in APART or word in LIMITING:
-                return None
-            if word in DENYING or word in AUXILIARY:
-                if stage > 1 and word not in DENYING:
-                    return None
-            elif word in PREPOSITIONS:
-                stage = 2
-            elif word in RELATING or text in RELATING:
-                if stage > 1:
-                    return None
-                stage = 1
-            else:
-                again = [stop for found, stop in self.names.tables(place) if found is table]
-                if again and stage == 0 and place > start and again[0] < end:
-                    place, stage = again[0], 1
-                    continue
-                if stage > 0 or self.names.says_more(place) or word in STOP:
-                    return None
-                if self.names.superlative(place) is not None:
-                    return None
-                stage = 1
-                sure *= UNKNOWN
-            place += 1
-        return sure
-
     def _is(self, at: int, lemmas: "frozenset[str] | set[str]") -> bool:
         return at < len(self.names.tokens) and self.names.tokens[at].lemma in lemmas
 
     def _past(self, at: int, lemmas: "frozenset[str] | set[str]") -> int:
         return at + 1 if self._is(at, lemmas) else at
+
+
+def _relates(names: Names, start: int, end: int, table: Table | None = None) -> float | None:
+    """How surely a span says no more than that two things belong together; None if not so.
+
+    It is a verb with small words before it and prepositions behind it, any of which may be
+    missing; `are members of` is one for members. An unknown verb leaves some doubt.
+    """
+    sure, stage = 1.0, 0
+    place = start
+    while place < end:
+        token = names.tokens[place]
+        word, text = token.lemma, token.text.lower()
+        if token.mark is not Mark.WORD or word in APART or word in LIMITING:
+            return None
+        if word in DENYING or word in AUXILIARY:
+            if stage > 1 and word not in DENYING:
+                return None
+        elif word in PREPOSITIONS:
+            stage = 2
+        elif word in RELATING or text in RELATING:
+            if stage > 1:
+                return None
+            stage = 1
+        else:
+            again = [stop for found, stop in names.tables(place) if found is table]
+            if again and stage == 0 and place > start and again[0] < end:
+                place, stage = again[0], 1
+                continue
+            if stage > 0 or names.says_more(place) or word in STOP:
+                return None
+            if names.superlative(place) is not None:
+                return None
+            stage = 1
+            sure *= UNKNOWN
+        place += 1
+    return sure
 
 
 def _often(way: Way, thing: Column | None) -> exp.Expr | None:
