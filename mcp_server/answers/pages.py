@@ -25,6 +25,7 @@ KEPT_ANSWERS = 64
 KEPT_CHARACTERS = 16_000_000
 
 LONGEST_TEXTS = (8192, 2048, 512, 128, 32)
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 LONGEST_LISTS = (1000, 300, 100, 30, 10, 3)
 
 
@@ -75,15 +76,18 @@ def page(answer: Answer, start: int, characters: int) -> Page:
         if room < 0 and end > start:
             break
         end += 1
-    value = fitted(answer.wrap(answer.items[start:end], first), characters)
-    return Page(dumped(value), end, len(answer.items) - end)
+    value = answer.wrap(answer.items[start:end], first)
+    text = dumped(value)
+    if len(text) > characters:
+        text = dumped(fitted(value, characters))
+    return Page(text, end, len(answer.items) - end)
 
 
 def dumped(value: Json) -> str:
     """A value as it is sent: JSON on one line, and a text as it is."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return ENCODER.encode(value)
 
 
 def fitted(value: Json, characters: int) -> Json:
