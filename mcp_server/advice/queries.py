@@ -73,7 +73,9 @@ select n.nspname::text as schema, c.relname::text as table, k.conname::text as c
              join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = key.number
              order by key.place) as columns,
        rn.nspname::text as to_schema, r.relname::text as to_table,
-       c.relkind = 'p' as partitioned, greatest(c.reltuples, 0)::int8 as rows
+       c.relkind = 'p' as partitioned,
+       case when c.reltuples < 0 then pg_catalog.pg_stat_get_live_tuples(c.oid)
+            else c.reltuples::int8 end as rows
 from pg_catalog.pg_constraint k
 join pg_catalog.pg_class c on c.oid = k.conrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -89,7 +91,7 @@ where k.contype = 'f' and k.conparentid = 0 and {_USERS}
         and (select array_agg(key) from (
                  select key from unnest(i.indkey::int2[]) with ordinality as u (key, place)
                  where place <= cardinality(k.conkey)) first) @> k.conkey)
-order by c.reltuples desc, 1, 2, 3 limit {ROWS_MAX}
+order by rows desc, 1, 2, 3 limit {ROWS_MAX}
 """
 
 BLOAT: LiteralString = f"""

@@ -232,6 +232,25 @@ async def test_a_hostile_database_runs_nothing_of_its_own(
         assert owner.execute("select count(*) from trap.caught").fetchone() == (0,)
 
 
+async def test_rows_that_were_never_analysed_are_counted_as_the_server_has_seen_them(
+    runtime: Runtime, ailing: ClusterHandle
+) -> None:
+    with ailing.connect(autocommit=True) as connection:
+        connection.execute("create database fresh")
+    with ailing.connect(dbname="fresh", autocommit=True) as connection:
+        connection.execute(
+            "create table port (id int primary key);"
+            "create table ship (port int references port) with (autovacuum_enabled = false);"
+            "insert into port values (1); insert into ship select 1 from generate_series(1, 500);"
+        )
+        connection.execute("select pg_stat_force_next_flush()")
+    scope = ServerScope("ailing", toolsets=ADVICE)
+    told = await Tools(build_server(runtime, scope))("diagnose", database="fresh")
+    said = [each["says"] for each in told["findings"] if each["check"] == "missing_indexes"]
+    assert len(said) == 1
+    assert "reads all 500 rows" in said[0]
+
+
 async def test_with_a_connection_string_it_says_what_its_role_may_not_see(
     ailing: ClusterHandle,
 ) -> None:
