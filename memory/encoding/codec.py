@@ -12,12 +12,13 @@ O(log n) chunks. The cut depends on the bytes alone: no state, no comparison wit
 """
 
 import copy
-import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NewType
+from typing import Any, Generic, NewType, TypeVar
 
 import ormsgpack
 import zstandard
@@ -28,6 +29,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from memory.encoding.msgpack import array_elements
 from memory.encoding.serde import BorealisSerializer
 from memory.errors import AgentMemoryError, CorruptedCheckpointError
+
+T = TypeVar("T")
 
 Address = NewType("Address", bytes)
 ADDRESS_BYTES = 16
@@ -44,6 +47,7 @@ RAW, ZSTD = 0, 1
 ENCRYPTED = 0x80
 COMPRESS_FROM_BYTES = 128
 ZSTD_LEVEL = 3
+KEPT_CONTEXTS = 16
 
 # What messages and checkpoints of LangGraph look like, most frequent last: zstd refers to it as if
 # it preceded every frame, which makes small ones a third smaller. Frames on disk depend on
@@ -114,7 +118,6 @@ class Codec:
         # addresses do not tell whoever reads the disk what is stored
         # (see `memory.checkpoints.address_key`).
         self.address_key = b""
-        self._local = threading.local()
 
     def lenient(self) -> "Codec":
         """The same codec, reading values that cannot be built as `Unreadable`."""
@@ -204,7 +207,8 @@ class Codec:
     def _seal(self, plain: bytes) -> bytes:
         frame = bytes((RAW,)) + plain
         if len(plain) >= COMPRESS_FROM_BYTES:
-            packed = self._compressor().compress(plain)
+            with _compressors.one() as compressor:
+                packed = compressor.compress(plain)
             if len(packed) < len(plain):
                 frame = bytes((ZSTD,)) + packed
         if self.cipher is None:
@@ -233,7 +237,8 @@ class Codec:
                     size = zstandard.frame_content_size(frame[1:])
                     if most is not None and not 0 <= size <= most:
                         raise CorruptedCheckpointError(f"a frame claims to hold {size:,} bytes")
-                    return self._decompressor().decompress(frame[1:])
+                    with _decompressors.one() as decompressor:
+                        return decompressor.decompress(frame[1:])
                 case kind:
                     raise CorruptedCheckpointError(f"a stored frame is of unknown format {kind}")
         except (zstandard.ZstdError, IndexError, UnicodeDecodeError) as error:
@@ -259,25 +264,40 @@ class Codec:
                 "the bytes were altered"
             ) from error
 
-    # zstd contexts must not be shared between threads.
-    def _compressor(self) -> zstandard.ZstdCompressor:
-        compressor: zstandard.ZstdCompressor | None = getattr(self._local, "compressor", None)
-        if compressor is None:
-            compressor = zstandard.ZstdCompressor(
-                dict_data=_DICTIONARY,
-                compression_params=zstandard.ZstdCompressionParameters.from_level(
-                    ZSTD_LEVEL, write_dict_id=False, write_content_size=True
-                ),
-            )
-            self._local.compressor = compressor
-        return compressor
 
-    def _decompressor(self) -> zstandard.ZstdDecompressor:
-        decompressor: zstandard.ZstdDecompressor | None = getattr(self._local, "decompressor", None)
-        if decompressor is None:
-            decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
-            self._local.decompressor = decompressor
-        return decompressor
+class Lent(Generic[T]):
+    """zstd contexts, each used by one thread at a time.
+
+    Not one for each thread: LangGraph begins new threads for every run, and a context costs more
+    to make than a checkpoint to compress.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._free: deque[T] = deque(maxlen=KEPT_CONTEXTS)
+
+    @contextmanager
+    def one(self) -> Iterator[T]:
+        """Lend one that nobody uses, or a new one."""
+        try:
+            context = self._free.pop()
+        except IndexError:
+            context = self._make()
+        try:
+            yield context
+        finally:
+            self._free.append(context)
+
+
+_compressors = Lent(
+    lambda: zstandard.ZstdCompressor(
+        dict_data=_DICTIONARY,
+        compression_params=zstandard.ZstdCompressionParameters.from_level(
+            ZSTD_LEVEL, write_dict_id=False, write_content_size=True
+        ),
+    )
+)
+_decompressors = Lent(lambda: zstandard.ZstdDecompressor(dict_data=_DICTIONARY))
 
 
 def strict(serde: SerializerProtocol) -> SerializerProtocol:

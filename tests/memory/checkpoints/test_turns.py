@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import zstandard
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
@@ -72,6 +73,24 @@ def test_a_turn_of_quick_nodes_is_one_transaction(fresh_dsn: str, patient: Borea
         "yes",
         "yes",
     ] * 2
+
+
+def test_the_new_threads_of_each_run_make_no_new_contexts_of_compression(
+    saver: BorealisSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    real = zstandard.ZstdCompressor
+
+    def counted(**options: Any) -> zstandard.ZstdCompressor:
+        made.append(options)
+        return real(**options)
+
+    monkeypatch.setattr(zstandard, "ZstdCompressor", counted)
+    graph = graph_of(saver, answer)
+    for _ in range(8):
+        ask(graph)
+    # No more than calls of one run that compress at the same time: three puts, and two of writes.
+    assert len(made) <= 5
 
 
 async def test_so_it_is_asynchronously(fresh_dsn: str, asaver: BorealisSaver) -> None:
