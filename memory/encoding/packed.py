@@ -16,22 +16,30 @@ _FIXED = frozenset({str, int, float, bool, bytes, type(None)})
 _EMPTIABLE = frozenset({list, dict})
 
 
-class _Kept:
+class _Kept(ref[BaseModel]):
     """A message's fields when it had these bytes; holding them keeps their identity theirs."""
 
-    __slots__ = ("containers", "data", "names", "of", "values")
+    __slots__ = ("containers", "data", "names", "place", "values")
 
-    def __init__(self, of: "ref[Any]", fields: dict[str, Any], data: bytes) -> None:
-        self.of, self.data = of, data
-        self.names, self.values = tuple(fields), tuple(fields.values())
-        self.containers = [value for value in self.values if type(value) in _EMPTIABLE]
+    place: int
+    data: bytes
+    names: tuple[str, ...]
+    values: tuple[Any, ...]
+    containers: list[Any]
 
 
 class PackedMessages:
     """The bytes of unchanged messages; to be used from any thread."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, _Kept] = {}
+        kept: dict[int, _Kept] = {}
+
+        def forget(gone: "ref[BaseModel]") -> None:
+            assert isinstance(gone, _Kept)
+            if kept.get(gone.place) is gone:
+                del kept[gone.place]
+
+        self._kept, self._forget = kept, forget
 
     def __len__(self) -> int:
         """How many there are."""
@@ -40,7 +48,7 @@ class PackedMessages:
     def get(self, message: BaseModel) -> bytes | None:
         """What this message was packed to; None if it may have changed."""
         kept = self._kept.get(id(message))
-        if kept is None or kept.of() is not message or message.__pydantic_extra__:
+        if kept is None or kept() is not message or message.__pydantic_extra__:
             return None
         fields: dict[str, Any] = message.__dict__
         if (
@@ -53,17 +61,17 @@ class PackedMessages:
 
     def note(self, message: BaseModel, data: bytes) -> None:
         """A message has just been packed to this, or been read from it."""
-        fields: dict[str, Any] = message.__dict__
-        for value in fields.values():
-            if type(value) not in _FIXED and (value or type(value) not in _EMPTIABLE):
-                return
         if message.__pydantic_extra__:
             return
-        place, kept = id(message), self._kept
-
-        def forget(gone: "ref[Any]") -> None:
-            known = kept.get(place)
-            if known is not None and known.of is gone:
-                del kept[place]
-
-        kept[place] = _Kept(ref(message, forget), fields, data)
+        fields: dict[str, Any] = message.__dict__
+        containers = []
+        for value in fields.values():
+            kind = type(value)
+            if kind not in _FIXED:
+                if value or kind not in _EMPTIABLE:
+                    return
+                containers.append(value)
+        kept = _Kept(message, self._forget)
+        kept.place, kept.data = id(message), data
+        kept.names, kept.values, kept.containers = tuple(fields), tuple(fields.values()), containers
+        self._kept[kept.place] = kept

@@ -10,6 +10,7 @@ import re
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2
@@ -78,14 +79,21 @@ def message(cls: Any, values: Any) -> Any:
 
     None if these are not all its fields: then the constructor is to fill in the others.
     """
-    if type(values) is not dict or values.keys() != cls.model_fields.keys():
+    names, takes_more = _form(cls)
+    if type(values) is not dict or values.keys() != names:
         return None
     made = cls.__new__(cls)
     _set(made, "__dict__", values)
     _set(made, "__pydantic_fields_set__", set(values))
-    _set(made, "__pydantic_extra__", {} if cls.model_config.get("extra") == "allow" else None)
+    _set(made, "__pydantic_extra__", {} if takes_more else None)
     _set(made, "__pydantic_private__", None)
     return made
+
+
+@cache
+def _form(cls: Any) -> tuple[frozenset[str], bool]:
+    """The fields of a class of LangChain's, which never change, and whether it takes others."""
+    return frozenset(cls.model_fields), cls.model_config.get("extra") == "allow"
 
 
 def _model_fields(cls: Any) -> Any:
