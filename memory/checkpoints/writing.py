@@ -1,10 +1,12 @@
 """Storing checkpoints and writes: calls of a run that gather are one statement, and one commit."""
 
+import itertools
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import structlog
@@ -56,6 +58,11 @@ before has returned: a node that reads sees it at its second look. There is no t
 MOST_TOGETHER = 32
 """Calls in one statement: each has up to 13 parameters, and the statement is parsed every time."""
 MOST_BYTES_TOGETHER = 32 << 20
+
+KEPT_STATEMENTS = 256
+"""Of the orders that calls come in, those of the graphs that run."""
+
+_PLACEHOLDER = re.compile(b"%[sb]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,20 +303,12 @@ class Writing:
     def _send(self, calls: Sequence[tuple[bool, Call]]) -> Steps[int]:
         """One statement; how many of the calls it did. The rest is there for nobody."""
         parameters = [value for _, call in calls for value in call.parameters]
-        row = yield FetchOne(self._statement([is_put for is_put, _ in calls]), parameters)
+        puts = tuple(is_put for is_put, _ in calls)
+        statement = _one_after_the_other(
+            self._scope.render(PUT), self._scope.render(PUT_WRITES), puts
+        )
+        row = yield FetchOne(statement, parameters, numbered=True)
         return int(row[0])
-
-    def _statement(self, puts: Sequence[bool]) -> bytes:
-        """Calls one after the other, up to one that the database refuses; their number.
-
-        `case` is what PostgreSQL evaluates in order ("Expression Evaluation Rules").
-        """
-        render = self._scope.render
-        statement = b"%d" % len(puts)
-        for done in reversed(range(len(puts))):
-            held = render(PUT) if puts[done] else render(PUT_WRITES)
-            statement = b"case when %b then %b else %d end" % (held, statement, done)
-        return b"select " + statement
 
     def _put_call(self, row: CheckpointRow, whole: partial[CheckpointRow] | None) -> Call:
         size = len(row.head) + sum(map(len, row.chunks.values()))
@@ -328,6 +327,20 @@ def _stopped(thread_id: str) -> OperationTimeoutError:
         f"what was put to thread {thread_id!r} was not stored: the call that was to send it was "
         "stopped for good"
     )
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def _one_after_the_other(put: bytes, put_writes: bytes, puts: tuple[bool, ...]) -> bytes:
+    """A statement of calls in this order, up to one that the database refuses; their number.
+
+    `case` is what PostgreSQL evaluates in order ("Expression Evaluation Rules").
+    """
+    statement = b"%d" % len(puts)
+    for done in reversed(range(len(puts))):
+        held = put if puts[done] else put_writes
+        statement = b"case when %b then %b else %d end" % (held, statement, done)
+    numbers = itertools.count(1)
+    return _PLACEHOLDER.sub(lambda _: b"$%d" % next(numbers), b"select " + statement)
 
 
 def _fitting(calls: Sequence[Call]) -> int:

@@ -326,6 +326,10 @@ def _in_a_loop() -> bool:
 
 def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
     match step:
+        case FetchOne(statement, parameters, numbered=True):
+            raw = psycopg.RawCursor(connection, row_factory=tuple_row)
+            raw.format = psycopg.pq.Format.BINARY
+            return raw.execute(statement, parameters).fetchone()
         case FetchOne(statement, parameters):
             return (
                 connection.cursor(binary=True, row_factory=tuple_row)
@@ -348,6 +352,10 @@ def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
 
 async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
     match step:
+        case FetchOne(statement, parameters, numbered=True):
+            raw = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+            raw.format = psycopg.pq.Format.BINARY
+            return await (await raw.execute(statement, parameters)).fetchone()
         case FetchOne(statement, parameters):
             cursor = await connection.cursor(binary=True, row_factory=tuple_row).execute(
                 statement, parameters

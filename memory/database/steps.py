@@ -28,10 +28,15 @@ class FetchAll:
 
 @dataclass(frozen=True, slots=True)
 class FetchOne:
-    """Run a statement; the answer is its first row, or None."""
+    """Run a statement; the answer is its first row, or None.
+
+    numbered: its parameters are $1, $2, ... and it goes to the server as it is. psycopg looks for
+        `%s` in a statement of more than 50 parameters every time.
+    """
 
     statement: Statement
     parameters: Sequence[Any] = ()
+    numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
