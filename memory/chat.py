@@ -79,7 +79,7 @@ class BorealisChatMessageHistory(DriverOwner, BaseChatMessageHistory):
     ) -> None:
         if limit is not None and limit < 0:
             raise ConfigurationError(f"limit is {limit}; it must not be negative")
-        self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
+        self._driver = Driver(source, tenant=tenant, deadline=deadline, owner=type(self), **pool)
         self._scope = Scope(schema, tenant)
         self._codec = Codec(serde if serde is not None else BorealisSerializer())
         self.session_id = session_id

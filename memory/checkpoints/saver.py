@@ -89,7 +89,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
             serde = BorealisSerializer(allow=allow, aliases=aliases, recover=recover)
         super().__init__(serde=serde)
         have_classes_named()
-        self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
+        self._driver = Driver(source, tenant=tenant, deadline=deadline, owner=type(self), **pool)
         self._scope = Scope(schema, tenant)
         self._codec = Codec(self.serde)
         self._ttl = _interval(ttl)

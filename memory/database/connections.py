@@ -9,9 +9,11 @@ a lost connection the other idle ones, which lead to the same dead server, go to
 """
 
 import asyncio
+import difflib
+import inspect
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol, TypeAlias, TypedDict, runtime_checkable
 from weakref import WeakValueDictionary, finalize, ref
@@ -32,6 +34,8 @@ __all__ = [
     "PoolOptions",
     "Sources",
     "SyncConnection",
+    "keywords_of",
+    "refuse_unknown",
 ]
 
 DEFAULT_POOL_SIZE = 8
@@ -57,6 +61,28 @@ class PoolOptions(TypedDict, total=False):
     max_idle: float
     prepare: bool
     application_name: str
+
+
+def keywords_of(cls: type) -> set[str]:
+    """The keyword arguments of a class that is made on a connection source."""
+    known = set(PoolOptions.__annotations__)
+    for each in (vars(each)["__init__"] for each in cls.__mro__ if "__init__" in vars(each)):
+        parameters = inspect.signature(each).parameters.values()
+        known |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return known - {"self"}
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], near: Iterable[str] = ()) -> None:
+    """Raise ConfigurationError for a keyword that would be ignored in silence.
+
+    near: others that may have been meant.
+    """
+    known = set(known)
+    for name in given:
+        if name not in known:
+            found = difflib.get_close_matches(name, known.union(near), n=1)
+            hint = f"; did you mean {found[0]!r}?" if found else ""
+            raise ConfigurationError(f"there is no keyword {name!r} here{hint}")
 
 
 ConnectionSource: TypeAlias = (

@@ -6,7 +6,6 @@ the operation's deadline allows.
 """
 
 import asyncio
-import difflib
 import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
@@ -30,6 +29,8 @@ from memory.database.connections import (
     PoolOptions,
     Sources,
     SyncConnection,
+    keywords_of,
+    refuse_unknown,
 )
 from memory.database.failures import Failure, classify
 from memory.database.finished import Finished
@@ -66,6 +67,7 @@ class Driver:
     deadline: seconds that one attempt-with-retries may take in all.
     tenant: kept in the setting `borealis.tenant` for the time of each transaction; row-level
         security policies compare with it.
+    owner: the class whose keyword arguments `pool` is the rest of.
     """
 
     def __init__(
@@ -74,14 +76,13 @@ class Driver:
         *,
         tenant: str = "",
         deadline: float = DEFAULT_DEADLINE_SECONDS,
+        owner: type | None = None,
         **pool: Unpack[PoolOptions],
     ) -> None:
         if deadline <= 0:
             raise ConfigurationError(f"deadline is {deadline} s; it must be positive")
-        for name in pool.keys() - PoolOptions.__annotations__.keys():
-            near = difflib.get_close_matches(name, PoolOptions.__annotations__, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"there is no keyword {name!r} here{hint}")
+        if pool.keys() - PoolOptions.__annotations__.keys():
+            refuse_unknown(pool, PoolOptions.__annotations__, near=keywords_of(owner or Driver))
         self.tenant, self.source = tenant, source
         self._deadline = deadline
         self._sources = Sources(source, **pool)

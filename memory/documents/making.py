@@ -1,14 +1,12 @@
 """Making a vector store as LangChain's programs do, and refusing what nobody understands."""
 
-import difflib
-import inspect
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Self, TypeAlias
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from memory.database.connections import ConnectionSource, PoolOptions
+from memory.database.connections import ConnectionSource, keywords_of, refuse_unknown
 from memory.errors import ConfigurationError
 
 Filter: TypeAlias = Mapping[str, Any] | None
@@ -32,20 +30,12 @@ DISTANCES = {
 }
 
 
-def refuse_unknown(kwargs: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise ConfigurationError for a keyword that would be ignored in silence."""
-    known = set(known)
-    names = ("filter", "k", "ids", "fetch_k", "lambda_mult", *known)
-    for name in kwargs:
-        if name not in known:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"there is no keyword {name!r} here{hint}")
+SEARCHING = ("filter", "k", "ids", "fetch_k", "lambda_mult")
 
 
 def checked(filter: Filter, kwargs: Mapping[str, Any]) -> Filter:
     """The filter of a search that has no other keyword."""
-    refuse_unknown(kwargs, ())
+    refuse_unknown(kwargs, (), near=SEARCHING)
     return filter
 
 
@@ -134,8 +124,5 @@ class Making(VectorStore):
         if options.pop("use_jsonb", True) is not True:
             raise ConfigurationError("use_jsonb: metadata is always jsonb here; leave it out")
         embedding = options.pop("embedding", embedding)
-        known = set(PoolOptions.__annotations__)
-        for each in (each for each in cls.__mro__ if "__init__" in vars(each)):
-            known |= inspect.signature(each).parameters.keys()
-        refuse_unknown(options, known)
+        refuse_unknown(options, keywords_of(cls))
         return cls(sources[0], embedding, **options)  # type: ignore[call-arg]

@@ -7,10 +7,10 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from memory.database.connections import ConnectionSource, PoolOptions
+from memory.database.connections import ConnectionSource, PoolOptions, refuse_unknown
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.database.vectors import OPERATORS
-from memory.documents.making import ADDING, Filter, Making, checked, refuse_unknown
+from memory.documents.making import ADDING, SEARCHING, Filter, Making, checked
 from memory.documents.plans import DocumentPlans
 from memory.documents.searching import Hit
 from memory.documents.table import Layout
@@ -59,7 +59,7 @@ class BorealisVectorStore(Upkeep, Making, DriverOwner, VectorStore):
             raise ConfigurationError(
                 f"distance is {distance!r}; it must be one of {', '.join(OPERATORS)}"
             )
-        self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
+        self._driver = Driver(source, tenant=tenant, deadline=deadline, owner=type(self), **pool)
         if tsv_column is None and hybrid:
             tsv_column = f"{content_column}_tsv"
         layout = Layout(
@@ -92,7 +92,7 @@ class BorealisVectorStore(Upkeep, Making, DriverOwner, VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Embed texts and store them, replacing those with the same id; their ids."""
-        refuse_unknown(kwargs, ADDING)
+        refuse_unknown(kwargs, ADDING, near=SEARCHING)
         return self._driver.run(self._plans.add(list(texts), None, metadatas, ids))
 
     async def aadd_texts(
@@ -104,19 +104,19 @@ class BorealisVectorStore(Upkeep, Making, DriverOwner, VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """`add_texts`, asynchronously."""
-        refuse_unknown(kwargs, ADDING)
+        refuse_unknown(kwargs, ADDING, near=SEARCHING)
         return await self._driver.arun(self._plans.add(list(texts), None, metadatas, ids))
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Embed documents and store them, replacing those with the same id; their ids."""
-        refuse_unknown(kwargs, (*ADDING, "ids"))
+        refuse_unknown(kwargs, (*ADDING, "ids"), near=SEARCHING)
         ids = kwargs.get("ids") or [document.id for document in documents]
         texts = [document.page_content for document in documents]
         return self.add_texts(texts, [document.metadata for document in documents], ids=ids)
 
     async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """`add_documents`, asynchronously."""
-        refuse_unknown(kwargs, (*ADDING, "ids"))
+        refuse_unknown(kwargs, (*ADDING, "ids"), near=SEARCHING)
         ids = kwargs.get("ids") or [document.id for document in documents]
         texts = [document.page_content for document in documents]
         return await self.aadd_texts(texts, [d.metadata for d in documents], ids=ids)
@@ -145,14 +145,14 @@ class BorealisVectorStore(Upkeep, Making, DriverOwner, VectorStore):
         self, ids: list[str] | None = None, filter: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> bool | None:
         """Delete by id, by filter, or what meets both; False if neither is given."""
-        refuse_unknown(kwargs, ())
+        refuse_unknown(kwargs, (), near=SEARCHING)
         return self._driver.run(self._plans.delete(ids, filter))
 
     async def adelete(
         self, ids: list[str] | None = None, filter: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> bool | None:
         """`delete`, asynchronously."""
-        refuse_unknown(kwargs, ())
+        refuse_unknown(kwargs, (), near=SEARCHING)
         return await self._driver.arun(self._plans.delete(ids, filter))
 
     # -- reading

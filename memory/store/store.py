@@ -83,7 +83,7 @@ class BorealisStore(DriverOwner, BaseStore):
         **pool: Unpack[PoolOptions],
     ) -> None:
         super().__init__()
-        self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
+        self._driver = Driver(source, tenant=tenant, deadline=deadline, owner=type(self), **pool)
         self._scope = Scope(schema, tenant)
         self._codec = Codec(serde if serde is not None else BorealisSerializer())
         self._index = None if index is None else Index.of(index)

@@ -1,6 +1,7 @@
 """Programs that were written for LangGraph's and LangChain's classes run with a name changed."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,12 @@ from langgraph.graph import START, MessagesState, StateGraph
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import URL
 
-from memory import BorealisChatMessageHistory, BorealisSaver, BorealisStore
+from memory import (
+    BorealisChatMessageHistory,
+    BorealisSaver,
+    BorealisStore,
+    BorealisVectorStore,
+)
 from memory.database.dialing import without_driver
 from memory.database.failures import Failure, classify
 from memory.errors import ConfigurationError
@@ -120,3 +126,23 @@ def test_a_host_that_no_name_server_knows_is_an_error_at_once() -> None:
         if "Temporary failure" in str(raised.value):
             pytest.skip("there is no name server here")
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("make", "meant"),
+    [
+        (lambda dsn: BorealisSaver(dsn, deadlne=3), "deadline"),
+        (lambda dsn: BorealisSaver.from_conn_string(dsn, alow=[]), "allow"),
+        (lambda dsn: BorealisStore(dsn, idnex=None), "index"),
+        (lambda dsn: BorealisStore.from_conn_string(dsn, pool_sise=2), "pool_size"),
+        (lambda dsn: BorealisVectorStore(dsn, deadlne=3), "deadline"),
+        (lambda dsn: BorealisVectorStore.from_conn_string(dsn, shema_name="x"), "schema_name"),
+        (lambda dsn: BorealisVectorStore.create_sync(dsn, None, "x", hybird=True), "hybrid"),
+        (lambda dsn: BorealisChatMessageHistory(dsn, "x", limt=3), "limit"),
+    ],
+)
+def test_a_misspelt_keyword_is_named_with_the_nearest(
+    fresh_dsn: str, make: Callable[[str], object], meant: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"did you mean '{meant}'"):
+        make(fresh_dsn)
