@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from langgraph.store.base import GetOp, ListNamespacesOp, PutOp, SearchOp
+from langgraph.store.base import GetOp, ListNamespacesOp, Op, PutOp, SearchOp
 
 from memory import BorealisStore
 from memory.errors import SetupRequiredError
@@ -50,7 +50,7 @@ def test_an_item_with_its_vectors_is_put_by_one_statement(
     assert trips(lambda: store.put(A, "k", {"text": "a red boat"})) == 1
     assert trips(lambda: store.put(A, "k", {"text": "a blue boat"}, index=False)) == 1
     assert trips(lambda: store.delete(A, "k")) == 1
-    both = [PutOp(A, "k", {"text": "a hill"}), PutOp(B, "k", {"text": "a lake"})]
+    both: list[Op] = [PutOp(A, "k", {"text": "a hill"}), PutOp(B, "k", {"text": "a lake"})]
     assert trips(lambda: store.batch(both)) == 4  # a transaction of two
     assert store.search(B, query="lake")[0].value == {"text": "a lake"}
 
@@ -63,12 +63,12 @@ def test_the_reads_of_a_batch_share_their_round_trips(
     store.put(A, "k", {"text": "a red boat"}, ttl=10)
     store.search(A, query="boat")  # counts the namespace, as is done now and then
     missing = GetOp(A, "none")
-    kept = [missing, SearchOp(A, query="boat", refresh_ttl=False), ListNamespacesOp()]
+    kept: list[Op] = [missing, SearchOp(A, query="boat", refresh_ttl=False), ListNamespacesOp()]
     assert trips(lambda: store.batch(kept)) == 2  # the search looks twice: for one without vector
-    renewed = [GetOp(A, "k"), SearchOp(A, query="boat"), GetOp(B, "k")]
+    renewed: list[Op] = [GetOp(A, "k"), SearchOp(A, query="boat"), GetOp(B, "k")]
     assert trips(lambda: store.batch(renewed)) == 3
-    got, found, absent = store.batch(renewed)
-    assert got is not None
+    results: list[Any] = store.batch(renewed)
+    got, found, absent = results
     assert got.value == found[0].value == {"text": "a red boat"}
     assert absent is None
 
@@ -85,7 +85,7 @@ def test_a_hybrid_search_asks_once_for_its_words(
 
 async def test_reads_in_one_round_trip_say_what_is_wrong(fresh_dsn: str) -> None:
     async with BorealisStore(fresh_dsn) as store:
-        reads = [GetOp(A, "k"), SearchOp(A), ListNamespacesOp()]
+        reads: list[Op] = [GetOp(A, "k"), SearchOp(A), ListNamespacesOp()]
         with pytest.raises(SetupRequiredError, match="call setup"):
             await store.abatch(reads)
         with pytest.raises(SetupRequiredError, match="call setup"):
