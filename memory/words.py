@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -69,17 +70,30 @@ class Words:
         return " | ".join(self.lexemes)
 
 
-LEXEMES = (
-    "select t.lexeme, bool_or(to_tsvector(%s::regconfig, t.lexeme) <> '')"
-    " from unnest(%s::text[]) c, lateral unnest(to_tsvector(c::regconfig, %s)) t group by t.lexeme"
+LEXEMES: LiteralString = (
+    "with said as materialized ("
+    " select t.lexeme, bool_or(to_tsvector(%s::regconfig, t.lexeme) <> '') as tells"
+    " from unnest(%s::text[]) c, lateral unnest(to_tsvector(c::regconfig, %s)) t"
+    " group by t.lexeme"
+    "), longest as ("
+    # Words that say nothing in the question's language are left out, unless there is no other.
+    " select lexeme from said where tells or not (select bool_or(tells) from said)"
+    ' order by length(lexeme) desc, lexeme collate "C" limit %s'
+    "), lexemes as ("
+    " select lexeme, chr(39) || replace(replace(lexeme, chr(92), repeat(chr(92), 2)),"
+    " chr(39), repeat(chr(39), 2)) || chr(39) as l from longest"
+    ") "
 )
-COUNTS = (
-    "select l,"
+"""The words of a question, each as a `tsquery`."""
+BY_LENGTH: LiteralString = ' order by length(lexeme) desc, lexeme collate "C"'
+ALIKE: LiteralString = LEXEMES + "select l from lexemes" + BY_LENGTH
+COUNTED: LiteralString = (
+    LEXEMES + "select l,"
     " (select count(*) from (select from {table} where {column} @@ l::tsquery limit %s) few),"
     " greatest(c.reltuples, (select count(*) from (select from {table} limit {most}) few))::float8"
-    " from pg_class c, unnest(%s::text[]) l where c.oid = {name}::regclass"
+    " from pg_class c, lexemes where c.oid = {name}::regclass" + BY_LENGTH
 )
-"""How many rows have each lexeme, and how many there are."""
+"""How many rows have each, and how many there are."""
 
 
 def words_of(
@@ -88,22 +102,17 @@ def words_of(
     """The words of a question. table, column: where to count who has them; None: not at all."""
     text = cleaned(question)[:MOST_QUERY_CHARACTERS]
     known = configurations(language, text)
-    rows = yield FetchAll(LEXEMES, (known[-1], known, text))
-    # Words that say nothing in the question's language are left out, unless there is no other.
-    telling = [lexeme for lexeme, tells in rows if tells] or [lexeme for lexeme, _ in rows]
-    longest = sorted(telling, key=lambda lexeme: (-len(lexeme), lexeme))[:MOST_LEXEMES]
-    lexemes = [_quoted(lexeme) for lexeme in longest]
-    if not lexemes or column is None:
-        return Words(lexemes, [1.0] * len(lexemes))
-    rows = yield FetchAll(
-        sql.SQL(COUNTS).format(
-            table=table,
-            column=column,
-            name=sql.Literal(table.as_string()),
-            most=sql.Literal(COUNT_UP_TO),
-        ),
-        (COUNT_UP_TO + 1, lexemes),
+    asked = (known[-1], known, text, MOST_LEXEMES)
+    if column is None:
+        rows = yield FetchAll(ALIKE, asked)
+        return Words([lexeme for (lexeme,) in rows], [1.0] * len(rows))
+    counted = sql.SQL(COUNTED).format(
+        table=table,
+        column=column,
+        name=sql.Literal(table.as_string()),
+        most=sql.Literal(COUNT_UP_TO),
     )
+    rows = yield FetchAll(counted, (*asked, COUNT_UP_TO + 1))
     counts = {lexeme: count for lexeme, count, _ in rows if count}
     return weighed(counts, max((total for *_, total in rows), default=0.0))
 
@@ -118,11 +127,6 @@ def weighed(counts: dict[str, int], rows: float) -> Words:
     total = max(rows, *counts.values(), 1) if counts else 1
     worth = [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in rare.values()]
     return Words(list(rare), worth)
-
-
-def _quoted(lexeme: str) -> str:
-    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
 
 
 # Saturates with repetition and falls with length, as BM25's term does.

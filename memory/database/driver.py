@@ -41,6 +41,7 @@ from memory.database.steps import (
     Embed,
     Execute,
     FetchAll,
+    FetchEach,
     FetchOne,
     Pause,
     Plan,
@@ -343,6 +344,12 @@ def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
                 .execute(statement, parameters)
                 .fetchall()
             )
+        case FetchEach(queries):
+            cursors = [connection.cursor(binary=True, row_factory=tuple_row) for _ in queries]
+            with connection.pipeline():
+                for cursor, query in zip(cursors, queries, strict=True):
+                    cursor.execute(query.statement, query.parameters)
+            return [cursor.fetchall() for cursor in cursors]
         case Execute(statement, parameters):
             return connection.execute(statement, parameters or None, prepare=False).rowcount
         case CopyIn(statement, data):
@@ -367,6 +374,12 @@ async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
                 statement, parameters
             )
             return await cursor.fetchall()
+        case FetchEach(queries):
+            cursors = [connection.cursor(binary=True, row_factory=tuple_row) for _ in queries]
+            async with connection.pipeline():
+                for cursor, query in zip(cursors, queries, strict=True):
+                    await cursor.execute(query.statement, query.parameters)
+            return [await cursor.fetchall() for cursor in cursors]
         case Execute(statement, parameters):
             return (await connection.execute(statement, parameters or None, prepare=False)).rowcount
         case CopyIn(statement, data):

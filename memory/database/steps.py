@@ -56,6 +56,13 @@ class CopyIn:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchEach:
+    """Run statements that only read in one round trip; the answer is the rows of each."""
+
+    queries: Sequence[FetchAll]
+
+
+@dataclass(frozen=True, slots=True)
 class Embed:
     """Embed texts, as documents or as queries, while no connection is held.
 
@@ -93,7 +100,7 @@ class Attempt:
     deadline: float | None = None
 
 
-DatabaseStep: TypeAlias = FetchAll | FetchOne | Execute | CopyIn
+DatabaseStep: TypeAlias = FetchAll | FetchOne | FetchEach | Execute | CopyIn
 Steps: TypeAlias = Generator[DatabaseStep, Any, T]
 """What runs on one connection."""
 
@@ -118,3 +125,43 @@ def fetch_all(statement: Statement, parameters: Sequence[Any] = ()) -> Steps[lis
     """The steps that consist of one query."""
     rows: list[Row] = yield FetchAll(statement, parameters)
     return rows
+
+
+def together(several: Sequence[Steps[Any]]) -> Steps[list[Any]]:
+    """The results of steps that only read: what they ask for next goes in one round trip.
+
+    Nothing else may be among them: the locks of one would be held until the last has ended.
+    """
+    results: list[Any] = [None] * len(several)
+    asked: dict[int, DatabaseStep] = {}
+
+    def go_on(number: int, answer: Any) -> None:
+        try:
+            asked[number] = several[number].send(answer)
+        except StopIteration as done:
+            asked.pop(number, None)
+            results[number] = done.value
+
+    for number in range(len(several)):
+        go_on(number, None)
+    while asked:
+        numbers = list(asked)
+        if len(numbers) == 1:
+            go_on(numbers[0], (yield asked[numbers[0]]))
+            continue
+        queries = [_query(asked[number]) for number in numbers]
+        found: list[list[Row]] = yield FetchEach(queries)
+        for number, rows in zip(numbers, found, strict=True):
+            one = isinstance(asked[number], FetchOne)
+            go_on(number, (rows[0] if rows else None) if one else rows)
+    return results
+
+
+def _query(step: DatabaseStep) -> FetchAll:
+    match step:
+        case FetchAll():
+            return step
+        case FetchOne(statement, parameters):
+            return FetchAll(statement, parameters)
+        case FetchEach() | Execute() | CopyIn():
+            raise AssertionError(f"{type(step).__name__} among steps that only read")

@@ -24,6 +24,9 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
 )
 _GRAMS = (3, 4)
+_CHARACTERS_AT_ONCE = 2_000
+"""Of texts that are embedded sooner than a thread would begin."""
+_LAST_TEXTS, _LAST_CHARACTERS = 16, 10_000
 _WORD_WEIGHT, _GRAM_WEIGHT = 1.0, 0.35
 
 
@@ -45,29 +48,42 @@ class HashEmbeddings(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a text; all zeros where it is blank."""
-        normal = unicodedata.normalize("NFKC", text).casefold()
-        vector = [0.0] * self.dims
-        words = _WORD.findall(normal)
-        words += [sign for sign in normal if unicodedata.category(sign) == "So"]
-        if not words:
-            words = [sign for sign in normal if not sign.isspace()]
-        for word, count in Counter(words).items():
-            # Square roots are rounded alike everywhere, which logarithms are not.
-            weight = math.sqrt(count)
-            for feature, share in _features(word):
-                slot = feature % self.dims
-                sign = 1.0 if feature >> 31 else -1.0
-                vector[slot] += sign * share * weight
-        length = math.sqrt(math.fsum(value * value for value in vector))
-        return [value / length for value in vector] if length else vector
+        short = len(text) <= _LAST_CHARACTERS
+        return list(_vector_of_last(text, self.dims) if short else _vector(text, self.dims))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """`embed_documents`, in a thread."""
+        """`embed_documents`, in a thread where it takes longer than that would."""
+        if sum(map(len, texts)) <= _CHARACTERS_AT_ONCE:
+            return self.embed_documents(texts)
         return await asyncio.to_thread(self.embed_documents, texts)
 
     async def aembed_query(self, text: str) -> list[float]:
         """`embed_query`, which takes less time than a thread would."""
         return self.embed_query(text)
+
+
+@lru_cache(maxsize=_LAST_TEXTS)
+def _vector_of_last(text: str, dims: int) -> tuple[float, ...]:
+    """The same; what is looked for and then stored, as a memory is, is embedded once."""
+    return _vector(text, dims)
+
+
+def _vector(text: str, dims: int) -> tuple[float, ...]:
+    normal = unicodedata.normalize("NFKC", text).casefold()
+    vector = [0.0] * dims
+    words = _WORD.findall(normal)
+    words += [sign for sign in normal if unicodedata.category(sign) == "So"]
+    if not words:
+        words = [sign for sign in normal if not sign.isspace()]
+    for word, count in Counter(words).items():
+        # Square roots are rounded alike everywhere, which logarithms are not.
+        weight = math.sqrt(count)
+        for feature, share in _features(word):
+            slot = feature % dims
+            sign = 1.0 if feature >> 31 else -1.0
+            vector[slot] += sign * share * weight
+    length = math.sqrt(math.fsum(value * value for value in vector))
+    return tuple(value / length for value in vector) if length else tuple(vector)
 
 
 @lru_cache(maxsize=65_536)

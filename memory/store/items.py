@@ -43,6 +43,11 @@ PUT_FROM: LiteralString = (
     "select {schema}.memory_put_noted_items(%s, %s::text[], %s::text[], %s::jsonb[], %s::bytea[],"
     " %s::interval[], %s::text[], %s::text[], %s::jsonb)"
 )
+PUT_EMBEDDED = sql.SQL(
+    "select {schema}.memory_put_embedded_items(%s, %s::text[], %s::text[], %s::jsonb[],"
+    " %s::bytea[], %s::interval[], %s::text[], %s::text[], %s::jsonb, %s::integer[], %s::text[],"
+    " {vectors})"
+)
 DELETE: LiteralString = (
     "delete from {schema}.memory_items where ns_key = (select ns_key from"
     " {schema}.memory_namespaces where tenant = %s and path = %s::text[])"
@@ -143,14 +148,18 @@ def item_value(codec: Codec, value: Any, sealed: bytes | None) -> dict[str, Any]
 
 
 def get_items(
-    scope: Scope, codec: Codec, namespace: Namespace, ops: Sequence[GetOp]
+    scope: Scope,
+    codec: Codec,
+    namespace: Namespace,
+    ops: Sequence[GetOp],
+    renewing: list[int],
 ) -> Steps[dict[str, Item]]:
-    """Items of one namespace by key; renews the TTL of those whose operation asks for it."""
+    """Items of one namespace by key. renewing: takes those whose TTL is to start again."""
     keys = [storable(op.key) for op in ops]
     statement = scope.render(GET.replace("{live}", LIVE))
     rows = yield FetchAll(statement, (scope.tenant, path_of(namespace), keys))
-    renewing = {storable(op.key) for op in ops if op.refresh_ttl}
-    yield from renew(scope, [row[6] for row in rows if row[5] is not None and row[0] in renewing])
+    asked = {storable(op.key) for op in ops if op.refresh_ttl}
+    renewing += [row[6] for row in rows if row[5] is not None and row[0] in asked]
     return {
         original(key): Item(
             value=item_value(codec, value, sealed),
@@ -166,7 +175,7 @@ def get_items(
 def renew(scope: Scope, item_keys: list[int]) -> Steps[None]:
     """Start the TTL of items from its beginning again."""
     if item_keys:
-        yield FetchAll(scope.render(RENEW), (item_keys,))
+        yield FetchAll(scope.render(RENEW), (sorted(item_keys),))
 
 
 def put_items(
@@ -179,41 +188,69 @@ def put_items(
 ) -> Steps[None]:
     """Store and delete items with their vectors; to be run as one transaction.
 
-    origin: JSON of where they are from, if that is known.
+    It is one anyhow where `by_one_statement`. origin: JSON of where they are from, if known.
     """
     for put in stores:
-        parameters = (
-            scope.tenant,
-            path_of(put.namespace),
-            put.keys,
-            put.values,
-            put.sealed,
-            put.ttls,
-            put.searches,
-            put.languages,
-        )
-        if origin is None:
-            row = yield FetchOne(scope.render(PUT), parameters)
-        else:
-            row = yield FetchOne(scope.render(PUT_FROM), (*parameters, origin))
-        if index is None:
-            continue
-        item_keys: list[int] = row[0]
-        for start in range(0, len(put.vectors), VECTORS_A_STATEMENT):
-            some = put.vectors[start : start + VECTORS_A_STATEMENT]
-            statement = INSERT_VECTORS.format(
-                schema=scope.identifier, vectors=array(len(some), index.query_type)
-            )
-            yield FetchAll(
-                statement,
-                (
-                    [item_keys[position] for position, _, _ in some],
-                    [storable(name) for _, name, _ in some],
-                    *(index.parameter(vectors[text]) for _, _, text in some),
-                ),
-            )
+        yield from _store(scope, index, put, vectors, origin)
     for namespace, keys in deletions.items():
         yield FetchAll(scope.render(DELETE), (scope.tenant, path_of(namespace), keys))
+
+
+def by_one_statement(
+    stores: Sequence[PreparedPut], deletions: Mapping[Namespace, list[str]]
+) -> bool:
+    """Whether `put_items` needs one statement, or none."""
+    few = all(len(put.vectors) <= VECTORS_A_STATEMENT for put in stores)
+    return few and len(stores) + len(deletions) <= 1
+
+
+def _store(
+    scope: Scope,
+    index: Index | None,
+    put: PreparedPut,
+    vectors: Mapping[str, Sequence[float]],
+    origin: str | None,
+) -> Steps[None]:
+    """Store items of one namespace, with their vectors."""
+    parameters = (
+        scope.tenant,
+        path_of(put.namespace),
+        put.keys,
+        put.values,
+        put.sealed,
+        put.ttls,
+        put.searches,
+        put.languages,
+    )
+    if index is None or not put.vectors:
+        if origin is None:
+            yield FetchOne(scope.render(PUT), parameters)
+        else:
+            yield FetchOne(scope.render(PUT_FROM), (*parameters, origin))
+        return
+    some = put.vectors[:VECTORS_A_STATEMENT]
+    row = yield FetchOne(
+        PUT_EMBEDDED.format(schema=scope.identifier, vectors=array(len(some), index.query_type)),
+        (
+            *(*parameters, origin),
+            [position + 1 for position, _, _ in some],
+            [storable(name) for _, name, _ in some],
+            *(index.parameter(vectors[text]) for _, _, text in some),
+        ),
+    )
+    item_keys: list[int] = row[0]
+    for start in range(VECTORS_A_STATEMENT, len(put.vectors), VECTORS_A_STATEMENT):
+        some = put.vectors[start : start + VECTORS_A_STATEMENT]
+        yield FetchAll(
+            INSERT_VECTORS.format(
+                schema=scope.identifier, vectors=array(len(some), index.query_type)
+            ),
+            (
+                [item_keys[position] for position, _, _ in some],
+                [storable(name) for _, name, _ in some],
+                *(index.parameter(vectors[text]) for _, _, text in some),
+            ),
+        )
 
 
 def sweep_items(scope: Scope, batch: int) -> Steps[int]:

@@ -20,7 +20,7 @@ from memory.encoding.ids import original
 from memory.errors import AgentMemoryError
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
-from memory.store.items import LIVE, item_value, path_of, renew, search_item
+from memory.store.items import LIVE, item_value, path_of, search_item
 from memory.store.own_indexes import OWN_PREFIX
 from memory.store.planning import (
     COUNT_UP_TO,
@@ -72,8 +72,10 @@ class Search:
         index: Index | None,
         vector: Sequence[float] | None,
         sizes: KnownSizes,
+        renewing: list[int],
     ) -> None:
-        self._sizes = sizes
+        """renewing: takes the items whose TTL is to start again, if the operation asks for it."""
+        self._sizes, self._renewing = sizes, renewing
         self._scope, self._codec, self._op = scope, codec, op
         # A vector of zeros is like nothing: the latest first, as without a query.
         self._index, self._vector = index, vector if vector and any(vector) else None
@@ -81,13 +83,13 @@ class Search:
         self._wanted = max(op.offset, 0) + max(op.limit, 0)
 
     def steps(self) -> Steps[list[SearchItem]]:
-        """Run it; TTLs of what is returned start again if the operation asks for it."""
+        """Run it."""
         if self._op.limit <= 0:
             return []
         rows = yield from self._ranked()
         found = rows[self._op.offset : self._wanted]
         if self._op.refresh_ttl:
-            yield from renew(self._scope, [row[7] for row, _ in found if row[6] is not None])
+            self._renewing += [row[7] for row, _ in found if row[6] is not None]
         items = (self._readable(row, score) for row, score in found)
         return [item for item in items if item is not None]
 

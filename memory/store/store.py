@@ -23,7 +23,7 @@ from memory.database.connections import ConnectionSource, PoolOptions
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.database.schema import DEFAULT_SCHEMA, install
 from memory.database.scope import Scope
-from memory.database.steps import Embed, Plan, Steps, attempt
+from memory.database.steps import Embed, Plan, Steps, attempt, together
 from memory.database.sweeper import Sweeper
 from memory.embeddings import check_vectors, probed_dimensions
 from memory.encoding.codec import Codec
@@ -31,10 +31,12 @@ from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError, SetupRequiredError
 from memory.store.index import BorealisIndexConfig, Index
 from memory.store.items import (
+    by_one_statement,
     get_items,
     list_namespaces,
     prepare_puts,
     put_items,
+    renew,
     sweep_items,
 )
 from memory.store.origins import current_origin
@@ -300,7 +302,8 @@ class BorealisStore(DriverOwner, BaseStore):
             yield from put_items(self._scope, self._index, stores, deletions, vectors, origin)
             return results
 
-        results = yield from attempt(steps, transaction=bool(puts))
+        alone = len(puts) == len(ops) and by_one_statement(stores, deletions)
+        results = yield from attempt(steps, transaction=bool(puts) and not alone)
         tends = self._index is not None and self._index.own_indexes and self._driver.synchronous
         if self._sizes.ill_tended() and tends:
             self._tending.ask()
@@ -317,24 +320,33 @@ class BorealisStore(DriverOwner, BaseStore):
     def _read(self, ops: Sequence[Op], queries: dict[str, Sequence[float]]) -> Steps[list[Result]]:
         results: list[Result] = [None] * len(ops)
         gets: dict[tuple[str, ...], list[tuple[int, GetOp]]] = {}
+        reads: dict[int, Steps[Any]] = {}
+        renewing: list[int] = []
         for position, op in enumerate(ops):
             match op:
                 case GetOp():
                     gets.setdefault(op.namespace, []).append((position, op))
                 case SearchOp():
                     vector = queries.get(op.query) if op.query else None
-                    search = Search(self._scope, self._codec, op, self._index, vector, self._sizes)
-                    results[position] = yield from search.steps()
+                    search = Search(
+                        self._scope, self._codec, op, self._index, vector, self._sizes, renewing
+                    )
+                    reads[position] = search.steps()
                 case ListNamespacesOp():
-                    results[position] = yield from list_namespaces(self._scope, op)
+                    reads[position] = list_namespaces(self._scope, op)
                 case PutOp():
                     pass
-        for namespace, asked in gets.items():
-            items = yield from get_items(
-                self._scope, self._codec, namespace, [op for _, op in asked]
-            )
+        by_key = [
+            get_items(self._scope, self._codec, namespace, [op for _, op in asked], renewing)
+            for namespace, asked in gets.items()
+        ]
+        found = yield from together([*reads.values(), *by_key])
+        for position, result in zip(reads, found, strict=False):
+            results[position] = result
+        for asked, items in zip(gets.values(), found[len(reads) :], strict=True):
             for position, op in asked:
                 results[position] = items.get(op.key)
+        yield from renew(self._scope, renewing)
         return results
 
     def _remembered(

@@ -191,4 +191,36 @@ begin
 end $do$;
 """
 
-ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES, INDEX_LIFE, ORIGINS))
+WITH_VECTORS: LiteralString = """
+-- Items with their vectors by one call. Their type is the caller's: there may be no pgvector here.
+-- p_positions: of the item that a vector is of, from 1. p_origin: null if it is not known.
+create function {schema}.memory_put_embedded_items(
+    p_tenant text, p_path text[], p_keys text[], p_values jsonb[], p_sealed bytea[],
+    p_ttls interval[], p_searches text[], p_languages text[], p_origin jsonb,
+    p_positions integer[], p_fields text[], p_embeddings anyarray
+) returns bigint[]
+language plpgsql as $$
+declare
+    v_result bigint[];
+begin
+    if p_origin is null then
+        v_result := {schema}.memory_put_worded_items(
+            p_tenant, p_path, p_keys, p_values, p_sealed, p_ttls, p_searches, p_languages);
+    else
+        v_result := {schema}.memory_put_noted_items(
+            p_tenant, p_path, p_keys, p_values, p_sealed, p_ttls, p_searches, p_languages,
+            p_origin);
+    end if;
+    insert into {schema}.memory_vectors (item_key, field, ns_key, embedding)
+    select v_result[v.position], v.field, n.ns_key, v.embedding
+    from {schema}.memory_namespaces n,
+        unnest(p_positions, p_fields, p_embeddings) as v (position, field, embedding)
+    where n.tenant = p_tenant and n.path = p_path
+    on conflict (item_key, field) do update set embedding = excluded.embedding;
+    return v_result;
+end $$;
+"""
+
+ITEMS_COMPONENT = Component(
+    "items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES, INDEX_LIFE, ORIGINS, WITH_VECTORS)
+)

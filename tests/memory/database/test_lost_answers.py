@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.store.base import PutOp
 
 from memory import BorealisChatMessageHistory, BorealisSaver, BorealisStore, BorealisVectorStore
 from tests.memory.proxy import CuttingProxy
@@ -79,9 +80,16 @@ WRITES: dict[str, tuple[bytes, Callable[[Memories], Any]]] = {
     "prune all": (b"memory_delete(", lambda m: m.saver.prune(["t"], strategy="delete")),
     "copy": (b"memory_copy(", lambda m: m.saver.copy_thread("t", "u")),
     "import": (b"COMMIT", lambda m: m.moved()),
-    "item": (b"COMMIT", lambda m: m.store.put(("b",), "k", {"text": "red"})),
-    "item again": (b"COMMIT", lambda m: m.store.put(("a",), "k", {"text": "red"})),
-    "no item": (b"COMMIT", lambda m: m.store.delete(("a",), "k")),
+    "item": (b"embedded_items(", lambda m: m.store.put(("b",), "k", {"text": "red"})),
+    "item again": (
+        b"embedded_items(",
+        lambda m: m.store.put(("a",), "k", {"text": "red"}),
+    ),
+    "items": (
+        b"COMMIT",
+        lambda m: m.store.batch([PutOp((label,), "k", {"text": "red"}) for label in "ab"]),
+    ),
+    "no item": (b"delete from", lambda m: m.store.delete(("a",), "k")),
     "sweep items": (b"delete from", lambda m: m.store.sweep_ttl()),
     "message": (b"insert into", lambda m: m.history.add_messages([AIMessage("ho")])),
     "no messages": (b"delete from", lambda m: m.history.clear()),

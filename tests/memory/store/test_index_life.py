@@ -63,6 +63,7 @@ def test_a_database_of_the_last_release_says_what_its_index_is(fresh_dsn: str) -
         )
         conn.execute("drop table borealis.memory_item_origins cascade")
         conn.execute("drop function borealis.memory_put_noted_items")
+        conn.execute("drop function borealis.memory_put_embedded_items")
     store_on(fresh_dsn).setup()
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute("delete from borealis.memory_index_settings")

@@ -115,8 +115,9 @@ def test_a_tenant_s_role_may_note_origins_where_it_could_put_items(fresh_dsn: st
         owner.setup()
         admin.execute("drop table borealis.memory_item_origins")
         admin.execute("drop function borealis.memory_put_noted_items")
+        admin.execute("drop function borealis.memory_put_embedded_items")
         admin.execute(
-            "delete from borealis.memory_migrations where component = 'items' and version = 5"
+            "delete from borealis.memory_migrations where component = 'items' and version >= 5"
         )
         admin.execute("drop role if exists tenant_of_origins")
         admin.execute("create role tenant_of_origins login")
