@@ -412,9 +412,7 @@ def over_window(
     return found
 
 
-def _unexplained(
-    found: Translation, question: str, known: Narrowing[_Scope]
-) -> tuple[str, ...]:
+def _unexplained(found: Translation, question: str, known: Narrowing[_Scope]) -> tuple[str, ...]:
     """The words for which a question was declined, where nothing says anything of them."""
     if found.unused and not found.candidates:
         return found.unused  # of another language: no word of it was read

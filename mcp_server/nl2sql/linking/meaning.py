@@ -90,7 +90,7 @@ def installed() -> Embeddings | None:
 
 class _Local:
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        from memory.embeddings.local import LocalEmbeddings  # loads LangChain
+        from memory import LocalEmbeddings  # loads LangChain
 
         return LocalEmbeddings(alone=True).embed_documents(texts)
 
@@ -112,7 +112,8 @@ class Meanings:
     def __init__(self, profile: Profile, embeddings: Embeddings) -> None:
         self._embeddings = embeddings
         self._named: dict[str, list[str]] = {}
-        for thing in (*profile.tables, *profile.columns):
+        things: list[Table | Column] = [*profile.tables, *profile.columns]
+        for thing in things:
             if thing.words and len(self._named) < NAMES_MAX:
                 self._named.setdefault(" ".join(thing.words), []).append(_written(thing))
         self._names = list(self._named)
@@ -134,6 +135,8 @@ class Meanings:
             vectors = found.result(max(0.0, until - time.monotonic()))
         except TimeoutError:
             return []
+        if not vectors:
+            return []
         near = (self._nearest(*each) for each in zip(asked, vectors, strict=True))
         return [each for each in near if each is not None]
 
@@ -143,7 +146,7 @@ class Meanings:
             while (done := len(self._vectors)) < len(self._names):
                 self._vectors += self._embedded(self._names[done : done + BATCH])
             found.set_result(self._embedded([word.lower() for word in words]))
-        except Exception as error:  # noqa: BLE001 -- a question is declined without it as well
+        except Exception as error:  # noqa: BLE001 - the question is declined without it
             log.warning("question_meaning_failed", error=str(error))
             found.set_result([])
         finally:
@@ -160,7 +163,7 @@ class Meanings:
         least = mean + spread * min(STANDS_OUT, 0.9 * math.sqrt(len(near) - 1))
         ranked = sorted(zip(near, self._names, strict=True), key=lambda each: -each[0])
         first, second = ranked[0], ranked[1] if len(ranked) > 1 else None
-        if first[0] < least:
+        if first[0] <= least:
             return None
         close = [name for score, name in ranked if score >= first[0] - BEHIND and score >= mean]
         names = [thing for name in close for thing in self._named[name]]
