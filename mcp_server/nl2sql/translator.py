@@ -64,7 +64,7 @@ T = TypeVar("T")
 THRESHOLD = 0.59
 """Below this confidence a question is declined."""
 
-MEANT = 0.3
+MEANT = 0.2
 """How sure a query is for which a word was taken for the name nearest in meaning: it is shown, and
 never the answer.
 """
