@@ -14,7 +14,7 @@ HEAVY = {
     *("langgraph", "langsmith", "mcp", "memory", "numpy", "pgvector", "psycopg", "psycopg_pool"),
     *("pydantic", "snowballstemmer", "sqlglot", "starlette", "structlog", "uvicorn", "uvloop"),
 }
-LIGHT_PARTS = {"mcp_server.nl2sql", "mcp_server.nl2sql.errors"}
+LIGHT_PARTS = {"mcp_server.nl2sql", "mcp_server.nl2sql.errors", "mcp_server.nl2sql.words"}
 REPORT = "\nimport json, sys; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
 RUN = """
 from mcp_server.cli.commands import main

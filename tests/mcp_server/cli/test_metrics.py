@@ -35,17 +35,19 @@ def often() -> Iterator[None]:
 
 
 @pytest.fixture
-def measured(runtime: Runtime) -> str:
+def measured(runtime: Runtime) -> Iterator[str]:
+    """A cluster with one client, of which the latest measurement tells."""
     cluster = runtime.create_db_cluster("measured", if_not_exists=True)
-    with cluster.connect():
-        wait_until(
-            lambda: (
-                runtime.describe_metrics("measured", metric_names=("VolumeBytesUsed",), period=1)[
-                    0
-                ].datapoints
-            )
+
+    def told() -> bool:
+        (found,) = runtime.describe_metrics(
+            "measured", metric_names=("DatabaseConnections",), period=1
         )
-    return "measured"
+        return bool(found.datapoints) and found.datapoints[-1].maximum == 1.0
+
+    with cluster.connect():
+        wait_until(told)
+        yield "measured"
 
 
 def run(runtime: Runtime, *arguments: str) -> Any:

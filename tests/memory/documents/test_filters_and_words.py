@@ -119,7 +119,7 @@ def test_what_nobody_understands_is_refused_and_says_what_was_meant(
         found(store, {"year": {"$between": [1]}})
     with pytest.raises(ConfigurationError, match="no keyword 'metadata'"):
         store.add_texts(["x"], metadata=[{}])
-    with pytest.raises(TypeError, match="pool_sizes"):
+    with pytest.raises(ConfigurationError, match=r"no keyword 'pool_sizes' .* mean 'pool_size'"):
         BorealisVectorStore("host=x", HashEmbeddings(8), pool_sizes=3)  # type: ignore[call-arg]
 
 
