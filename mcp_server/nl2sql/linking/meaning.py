@@ -147,7 +147,7 @@ class Meanings:
                 self._vectors += self._embedded(self._names[done : done + BATCH])
             found.set_result(self._embedded([word.lower() for word in words]))
         except Exception as error:  # noqa: BLE001 - the question is declined without it
-            log.warning("question_meaning_failed", error=str(error))
+            log.warning("no embeddings for a question", error=str(error))
             found.set_result([])
         finally:
             self._computing.release()
