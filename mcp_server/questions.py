@@ -154,12 +154,14 @@ class Questions:
 
     def _translator(self, cluster: Database, database: str | None, login: int) -> "Translator":
         """login: of the sessions that it learns by; what they find, their settings decide too."""
-        from mcp_server.nl2sql.translator import Translator  # loads its lexicon
+        from mcp_server.nl2sql.linking.meaning import installed  # loads the lexicon
+        from mcp_server.nl2sql.translator import Translator
 
         key = (cluster.id, database, login)
         if key not in self._translators:
             self._translators[key] = Translator(
-                lambda: cluster.dsn("writer", user=READER, dbname=database)
+                lambda: cluster.dsn("writer", user=READER, dbname=database),
+                embeddings=installed(),
             )
         self._translators.move_to_end(key)
         while len(self._translators) > TRANSLATORS_KEPT:

@@ -435,7 +435,13 @@ def _declined_candidates(translation: TranslationLike) -> tuple[Alternative, ...
     for candidate in list(translation.candidates)[:ALTERNATIVES_CHECKED]:
         confidence = float(getattr(candidate, "confidence", 0.0))
         shown.append(
-            Alternative(candidate.sql, reading(candidate.sql), "built-in", confidence, "considered")
+            Alternative(
+                candidate.sql,
+                reading(candidate.sql),
+                "built-in",
+                confidence,
+                getattr(candidate, "note", "") or "considered",
+            )
         )
     return tuple(shown)
 

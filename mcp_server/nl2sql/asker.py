@@ -284,9 +284,10 @@ def _next_or_answer(advance: Callable[[], Need]) -> Need | Answer:
 
 
 def _built_in(dsn: Dsn) -> BuiltIn:
+    from mcp_server.nl2sql.linking.meaning import installed
     from mcp_server.nl2sql.translator import Translator
 
-    return Translator(dsn)
+    return Translator(dsn, embeddings=installed())
 
 
 class _Patience:

@@ -7,11 +7,15 @@ from mcp_server.rendering import Json
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """SQL that was considered, and how sure the translator is of it (0..1)."""
+    """SQL that was considered, and how sure the translator is of it (0..1).
+
+    note: what was taken for granted that makes it no answer.
+    """
 
     sql: str
     confidence: float
     reading: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

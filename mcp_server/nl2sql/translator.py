@@ -28,9 +28,11 @@ from mcp_server.nl2sql.database.lending import Lender, Loan
 from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.database.steps import Fetch, Row, Script, Steps, run
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE, CUES
 from mcp_server.nl2sql.languages.reading import in_english, require_known
 from mcp_server.nl2sql.languages.rewriting import Interpreter
 from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.meaning import Embeddings, Meanings, Nearest, unnamed
 from mcp_server.nl2sql.mending.mend import Mended, mends
 from mcp_server.nl2sql.model.facts import Facts, facts
 from mcp_server.nl2sql.relations.asking import Related, related
@@ -55,15 +57,23 @@ from mcp_server.nl2sql.windows.asking import (
 )
 from mcp_server.nl2sql.windows.totals import of_each
 from mcp_server.nl2sql.words.evidence import worked_in
-from mcp_server.nl2sql.words.tokens import tokenize
+from mcp_server.nl2sql.words.tokens import lemma, tokenize
 
 T = TypeVar("T")
 
 THRESHOLD = 0.59
 """Below this confidence a question is declined."""
 
+MEANT = 0.2
+"""How sure a query is for which a word was taken for the name nearest in meaning: it is shown, and
+never the answer.
+"""
+
 FORM_KNOWN = 2.0
 """How many times better the odds of a reading are whose form a phrase for a window has settled."""
+
+OF_QUERIES = ANYONE.union(*CUES)
+"""Words that say something of a query, and so name nothing."""
 
 TRIED = 14
 SHOWN = 3
@@ -101,13 +111,19 @@ class Translator:
     it, and nothing runs outside a READ ONLY transaction but a look at `pg_catalog`.
 
     language: the code of the questions' language, as `de`; None tells it by their words.
+    embeddings: by which a declined question says what is nearest in meaning to words that nothing
+    explains; None leaves that out.
 
     Connections are closed when no question has come for a while, and made again when they are lost
     (`database/lending.py`). Threads wait for each other only while the database is profiled.
     """
 
-    def __init__(self, dsn: Dsn, language: str | None = None) -> None:
+    def __init__(
+        self, dsn: Dsn, language: str | None = None, embeddings: Embeddings | None = None
+    ) -> None:
         require_known(language)
+        self._embeddings = embeddings
+        self._meaning: tuple[Profile, Meanings] | None = None
         self.dsn = dsn
         self.language = language
         self._lender = Lender(dsn)
@@ -134,13 +150,21 @@ class Translator:
 
         def translated(loan: Loan) -> Translation:
             known = self._profile(loan)
-            said = in_english(texts, self._interpreter(known.profile), self.language)
-            if said.reason:
-                return Translation(None, 0.0, reason=said.reason, unused=said.unknown)
-            found = self._told_or_followed(loan, known, said.texts[-1], context) or self._best(
-                loan, known, said.texts, explain
-            )
-            return replace(found, assumptions=(*said.notes, *found.assumptions))
+            found, english = self._said(loan, known, texts, explain, context)
+            if found.sql is not None or self._embeddings is None:
+                return found
+            words = [word for word in _unexplained(found, english, known) if word in texts[-1]]
+            nearest = self._meanings(known.profile, self._embeddings).nearest(words)
+            if not nearest:
+                return found
+            loan.go_on()
+            reason = "; ".join([found.reason, *(each.told for each in nearest)])
+            found = replace(found, reason=reason)
+            if len(words) > 1 or not nearest[0].clearly:
+                return found
+            meant = [nearest[0].replaced(text) for text in texts]
+            read, _ = self._said(loan, known, meant, False, context)
+            return _with_meant(found, read, nearest[0])
 
         return self._with_loan(translated)
 
@@ -193,6 +217,31 @@ class Translator:
         if kept is None or kept[0] is not known:
             self._interpreting = kept = known, Interpreter(known)
         return kept[1]
+
+    def _meanings(self, known: Profile, embeddings: Embeddings) -> Meanings:
+        kept = self._meaning
+        if kept is None or kept[0] is not known:
+            self._meaning = kept = known, Meanings(known, embeddings)
+        return kept[1]
+
+    def _said(
+        self,
+        loan: Loan,
+        known: Narrowing[_Scope],
+        texts: Sequence[str],
+        explain: bool,
+        context: Sequence[Turn],
+    ) -> tuple[Translation, str]:
+        """What a question of any language means, and the question in English."""
+        said = in_english(texts, self._interpreter(known.profile), self.language)
+        if said.reason:
+            declined = Translation(None, 0.0, reason=said.reason, unused=said.unknown)
+            return declined, said.texts[-1]
+        found = self._told_or_followed(loan, known, said.texts[-1], context) or self._best(
+            loan, known, said.texts, explain
+        )
+        notes = (*said.notes, *found.assumptions)
+        return replace(found, assumptions=notes), said.texts[-1]
 
     def _best(
         self, loan: Loan, known: Narrowing[_Scope], texts: Sequence[str], explain: bool
@@ -365,6 +414,31 @@ def over_window(
             each.tree, each.sql = tree, tree.sql(dialect="postgres")
             found.append(each)
     return found
+
+
+def _unexplained(found: Translation, question: str, known: Narrowing[_Scope]) -> tuple[str, ...]:
+    """The words for which a question was declined, where nothing says anything of them."""
+    if found.unused and not found.candidates:
+        return found.unused  # of another language: no word of it was read
+    question, _ = in_own_words(question, known.profile.synonyms)
+    words = unnamed(question, known.about(tokenize(question))[0])
+    return tuple(
+        word
+        for word in words
+        if (not found.candidates or word in found.unused) and lemma(word) not in OF_QUERIES
+    )
+
+
+def _with_meant(found: Translation, read: Translation, nearest: Nearest) -> Translation:
+    """A declined question with what it reads as when a word is taken for the nearest name."""
+    best = read.candidates[0] if read.candidates and not read.unused else None
+    if best is None or best.sql in {each.sql for each in found.candidates}:
+        return found
+    note = f"{nearest.word!r} taken for {nearest.clearly!r}, the nearest in meaning"
+    meant = replace(best, confidence=MEANT, note=note)
+    others = found.candidates[: SHOWN - 1]
+    ordered = sorted([*others, meant], key=lambda each: -each.confidence)
+    return replace(found, candidates=tuple(ordered))
 
 
 def _scope(found: Profile) -> _Scope:

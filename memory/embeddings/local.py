@@ -28,16 +28,19 @@ class LocalEmbeddings(Embeddings):
         memory. A process loads each once; any number of threads may use it. Of a long text all
         windows of 512 tokens count. Source: Wang et al., "Multilingual E5 Text Embeddings" (2024);
         the weights have 4 bits.
+    alone: the calling thread does the work, and no other of this process: it takes longer on idle
+        cores, but does not wait for helpers that get no core on busy ones.
 
     Raises `MissingExtraError` if the extra `local-embeddings` is not installed.
     """
 
     dims = 384
 
-    def __init__(self, model: str = "multilingual-e5-small") -> None:
+    def __init__(self, model: str = "multilingual-e5-small", *, alone: bool = False) -> None:
         if model not in MODELS:
             raise ConfigurationError(f"there is no local model {model!r}: {', '.join(MODELS)}")
         self.model = model
+        self._alone = alone
         self._engine = _engine(MODELS[model])
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -49,7 +52,7 @@ class LocalEmbeddings(Embeddings):
         return self._embed([text], self._engine.query)[0]
 
     def _embed(self, texts: Sequence[str], engine: Any) -> list[list[float]]:
-        if os.getpid() != _process:
+        if self._alone or os.getpid() != _process:
             _be_serial(self._engine)
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
