@@ -23,9 +23,11 @@ RRF_SCALE = (RRF_K + 1) / 2
 """Makes the score of what is first by vector and by words 1."""
 
 ITERATIVE = (
-    "select set_config('hnsw.iterative_scan', 'strict_order', true),"
+    "select set_config('hnsw.iterative_scan', 'relaxed_order', true),"
     " set_config('hnsw.ef_search', %s, true)"
 )
+"""Whoever scans so sorts what it finds. Where it keeps the order by itself, pgvector leaves out
+what it comes upon late, be it the nearest of all."""
 
 
 # Registered without an OID, which differs from database to database: the casts in our statements

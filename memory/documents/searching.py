@@ -141,7 +141,8 @@ def _nearest(
     )
     asked = parameter(vector, table.vector_type)
     rows = yield from fetch_all(statement, (asked, *where[1], asked, k))
-    return [_hit(table, row) for row in rows]
+    hits = [_hit(table, row) for row in rows]
+    return hits if exact else sorted(hits, key=lambda hit: hit.distance)
 
 
 def _distance(table: Opened, distance: str) -> sql.Composed:

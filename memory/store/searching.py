@@ -52,7 +52,7 @@ below the prefix since it was counted, nothing is found, and the search is made 
 _SETTING: LiteralString = "(select set_config('hnsw.ef_search', %s, true) as ef_search"
 SETTINGS: LiteralString = f"{_SETTING} offset 0) s cross join lateral "
 ITERATIVE_SETTINGS: LiteralString = (
-    f"{_SETTING}, set_config('hnsw.iterative_scan', 'strict_order', true) offset 0)"
+    f"{_SETTING}, set_config('hnsw.iterative_scan', 'relaxed_order', true) offset 0)"
     " s cross join lateral "
 )
 """What is set for a scan of the index, in the statement itself. pgvector looks when a scan begins,
