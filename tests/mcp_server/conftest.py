@@ -12,6 +12,7 @@ from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.answers.pages import data_of
+from mcp_server.nl2sql.linking import meaning
 from mcp_server.server import Server, build_server
 from mcp_server.tools import ServerScope
 from tests.hosts import end_hosts
@@ -41,6 +42,14 @@ insert into customers (name, email, balance)
 insert into sales.orders select n, 1 + n % 3, 'paid' from generate_series(1, 30) as n;
 analyze;
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_a_model_of_meaning() -> Iterator[None]:
+    """Each database of a test would have its names embedded at its first declined question."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meaning, "installed", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session")
