@@ -27,7 +27,7 @@ ITERATIVE = (
     " set_config('hnsw.ef_search', %s, true)"
 )
 """Whoever scans so sorts what it finds. Where it keeps the order by itself, pgvector leaves out
-what it comes upon late, be it the nearest of all."""
+what it finds late, be it the nearest of all."""
 
 
 # Registered without an OID, which differs from database to database: the casts in our statements
