@@ -128,9 +128,15 @@ class Meanings:
             return []
         found: Future[list[array[float]]] = Future()
         # ends with the process: nobody waits for a model that loads or computes
-        threading.Thread(
+        computing = threading.Thread(
             target=self._compute, args=(asked, found), name="nl2sql-meaning", daemon=True
-        ).start()
+        )
+        try:
+            computing.start()
+        except RuntimeError as error:
+            self._computing.release()
+            log.warning("no embeddings for a question", error=str(error))
+            return []
         try:
             vectors = found.result(max(0.0, until - time.monotonic()))
         except TimeoutError:

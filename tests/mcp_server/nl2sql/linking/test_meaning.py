@@ -158,6 +158,23 @@ def test_a_model_that_fails_leaves_the_question_declined(crew: str) -> None:
     assert "deckhand" in translator.translate(QUESTION).reason
 
 
+def test_where_no_thread_is_to_be_had_the_next_question_is_answered_all_the_same(
+    crew: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = Translator(crew, embeddings=sailors())
+    begin = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "nl2sql-meaning":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        assert translator.translate(QUESTION).reason == PLAIN
+    assert "deckhand" in translator.translate(QUESTION).reason
+
+
 def test_an_asker_gets_it_as_an_alternative_and_what_is_accepted_answers(
     fresh_dsn: str,
 ) -> None:
