@@ -34,6 +34,27 @@ def shared_runtime(folders_in: Path, spent_folders: SpentFolders) -> Iterator[Ru
 
 
 @pytest.fixture
+def nothing_runs_on(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The clusters that a test makes in its module's runtime go with it.
+
+    One that is left awake is verified and coalesced under the tests that follow, and each of its
+    processes takes its part of the machine from them.
+    """
+    if "shared_runtime" not in request.fixturenames:
+        yield
+        return
+    runtime: Runtime = request.getfixturevalue("shared_runtime")
+
+    def names() -> set[str]:
+        return {each.db_cluster_identifier for each in runtime.describe_db_clusters()}
+
+    before = names()
+    yield
+    for name in names() - before:
+        runtime.delete_db_cluster(name)
+
+
+@pytest.fixture
 def impolite_coalescing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes its turn at once: tests that run beside others leave no idle time to it."""
     monkeypatch.setattr(pages, "politeness", lambda *_: Politeness.NONE)

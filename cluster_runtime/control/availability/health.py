@@ -1,5 +1,8 @@
-"""Whether an instance lives, is dead, or hangs: by its process, and by a query with a deadline."""
+"""Whether an instance lives, is dead, or hangs: by its process, by a query with a deadline, and,
+of a writer, by its log. Who writes log is busy, however long a query waits beside that.
+"""
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -33,6 +36,9 @@ class Health:
     asked_at: float | None = None
     """When the query began that has no answer yet."""
     stopped_since: float | None = None
+    log: int | None = None
+    """How far its log was when it was last looked at; nothing of a reader."""
+    log_moved_at: float = -math.inf
 
     def asked(self, now: float) -> None:
         """A query was sent; one that is under way counts on."""
@@ -43,8 +49,10 @@ class Health:
         """It has been answered, by rows or by an error."""
         self.asked_at = None
 
-    def seen(self, process: Process, now: float) -> Verdict:
-        """The verdict, once its process was looked at."""
+    def seen(self, process: Process, now: float, log: int | None = None) -> Verdict:
+        """The verdict, once its process was looked at. log: how far that of a writer is."""
+        if log != self.log:
+            self.log, self.log_moved_at = log, now
         if process is Process.GONE:
             return Verdict.DEAD
         if process is Process.RUNS:
@@ -53,6 +61,7 @@ class Health:
             self.stopped_since = now
         if self.stopped_since is not None and now - self.stopped_since >= STOPPED_S:
             return Verdict.HANGS
-        if self.asked_at is not None and now - self.asked_at >= UNANSWERED_S:
-            return Verdict.HANGS
+        if self.asked_at is not None:
+            silent = now - max(self.asked_at, self.log_moved_at)
+            return Verdict.HANGS if silent >= UNANSWERED_S else Verdict.WELL
         return Verdict.WELL

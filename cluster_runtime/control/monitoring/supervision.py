@@ -325,7 +325,8 @@ class Supervisor:
         """What the process says, and the query that was sent when it was last looked at."""
         process = instance.process
         health = self._health.setdefault(instance, Health())
-        verdict = health.seen(process, self._loop.time())
+        log = None if instance.is_reader else self._durable_lsn
+        verdict = health.seen(process, self._loop.time(), log)
         if verdict is not Verdict.WELL:
             del self._health[instance]
         elif process is Process.RUNS and health.asked_at is None and instance.ready:
@@ -335,8 +336,7 @@ class Supervisor:
 
     async def _ask(self, name: str, instance: HostedInstance, health: Health) -> None:
         """Never cancelled: who hangs is killed, and then there is an answer."""
-        volume = self._cluster.instances.storage.opened
-        durable = volume.durable_lsn if volume is not None else None
+        durable = self._durable_lsn
         try:
             seen = await instance.observe()
             if durable is not None and instance.is_reader and instance.ready:
@@ -349,6 +349,12 @@ class Supervisor:
             _log.info("an instance went away while it was asked", error=str(error))
         finally:
             health.answered()
+
+    @property
+    def _durable_lsn(self) -> int | None:
+        """How far the log of the cluster is; None while its volume is closed."""
+        volume = self._cluster.instances.storage.opened
+        return volume.durable_lsn if volume is not None else None
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

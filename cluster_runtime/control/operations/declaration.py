@@ -8,13 +8,14 @@ tools, and the table in docs/operations.md.
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 from cluster_runtime.control.records.fields import Field, check_rules, fields_of, prose
-from cluster_runtime.errors import BorealisError
+from cluster_runtime.errors import BorealisError, InvalidParameterError
+from cluster_runtime.wording import Parameter, Said
 
 R = TypeVar("R", bound="type[Request]")
 
@@ -123,7 +124,7 @@ class Declared:
 class Request:
     """Base of the declarations. An instance is a call of the operation, whose values are checked.
 
-    Raises InvalidParameterError for a value outside its rules.
+    Raises InvalidParameterError for a value outside its rules, and for a change of nothing.
     """
 
     __slots__ = ()
@@ -132,9 +133,35 @@ class Request:
     def __post_init__(self) -> None:
         check_rules(self)
         self.check()
+        if changes_nothing(self.declared, values_of(self)):
+            raise InvalidParameterError(*_what_can_be_changed(self.declared))
 
     def check(self) -> None:
         """Rules that look at several parameters. Raises InvalidParameterError."""
+
+
+def changes_nothing(declared: Declared, given: Mapping[str, Any]) -> bool:
+    """Whether an operation that changes something was given no more than what to change."""
+    if not declared.name.startswith("Modify"):
+        return False
+    subject, *others = declared.parameters
+    return subject.name.endswith(("_identifier", "_name")) and all(
+        given.get(each.name, each.default) in (each.default, ()) for each in others
+    )
+
+
+def values_of(request: Request) -> dict[str, Any]:
+    """The parameters of a call, by their names."""
+    return {each.name: getattr(request, each.name) for each in fields_of(type(request))}
+
+
+def _what_can_be_changed(declared: Declared) -> Iterator[Said]:
+    yield "nothing to change is given; what can be: "
+    for number, field in enumerate(declared.parameters[1:]):
+        members = fields_of(field.type) if field.structure else (field,)
+        for each, member in enumerate(members):
+            yield from (", ",) if number or each else ()
+            yield Parameter(member.name)
 
 
 def operation(

@@ -21,6 +21,7 @@ from cluster_runtime.storage.core.segment import (
     SegmentStatus,
     common_end,
     is_sound,
+    shortened,
     writers_of,
 )
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
@@ -172,6 +173,8 @@ class Opening:
                 "again"
             )
         base, end = recovery_point(self.statuses.values())
+        if self._all_are_level(base, end):
+            base = shortened(base, min(each.begins for each in self.statuses.values()))
         self.history = (*base, Cut(self.epoch, end))
         return self.history
 
@@ -193,6 +196,22 @@ class Opening:
                 "no write quorum holds the recovered log yet; heal segments and wait for repair"
             )
         return Volume(self.history, self.membership, dict(self.complete))
+
+    def _all_are_level(self, history: History, end: Lsn) -> bool:
+        """Whether all six have promised, with one history and one end of the log.
+
+        So every history that anybody may still come with goes back to the same cut. And wherever an
+        adoption of a shortened one stops, any segment holds all the log: a release that knows of
+        no shortened ones, and takes the two for different logs, may drop either.
+        """
+        return (
+            not self.membership.changing
+            and {*self.membership.segments} <= {*self.statuses}
+            and all(
+                each.history == history and each.consistent == end
+                for each in self.statuses.values()
+            )
+        )
 
     def _learn(self, membership: Membership) -> None:
         if membership.version > self.membership.version:

@@ -12,7 +12,7 @@ log is void, even when its own last writer never finished opening the volume.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.quorum import Membership
@@ -43,8 +43,23 @@ def common_end(one: History, other: History) -> Lsn | None:
 
     A segment holds no log above a cut of readers that it knows: for what it may keep, such a cut
     counts like any other. Which log is right is asked without them (`writers_of`).
+    Where one of them begins with a writer's cut that the other one has, it was shortened: all that
+    the other one has before that is its own too, for a writer goes on from one history alone.
     """
+    if one and other:
+        begun = max(one[0], other[0])
+        if not begun.of_readers and begun in one and begun in other:
+            one, other = one[one.index(begun) :], other[other.index(begun) :]
     return min((cut.lsn for cut in {*one} ^ {*other}), default=None)
+
+
+def shortened(history: History, begins: Lsn) -> History:
+    """A history without what it says of log that is no more, where all log begins at `begins`.
+
+    Of the cuts below that the last one stays: two histories that have it are the same before it.
+    """
+    below = sum(1 for _ in takewhile(lambda cut: cut.lsn < begins, history))
+    return history[max(0, below - 1) :]
 
 
 def writers_of(history: History) -> History:
@@ -74,6 +89,7 @@ class SegmentStatus:
     scl: segment complete LSN: it holds every batch up to here.
     consistent: the highest LSN not above `scl` at which a WAL record ends.
     floor: below it the log is collected; pages hold what it said.
+    begins: no log below it is there; zero where that was not asked.
     """
 
     segment: SegmentId
@@ -83,6 +99,7 @@ class SegmentStatus:
     consistent: Lsn
     floor: Lsn
     membership: Membership
+    begins: Lsn = Lsn(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,6 +292,14 @@ class SegmentLog:
         mark = Mark.decode(self.disk.read(file.path, 0, PAGE_BYTES))
         return mark if mark is not None and mark.position == file.start else None
 
+    def begins(self) -> int:
+        """Where the log that is kept begins, as the first file's mark says; 0 where none does."""
+        try:
+            mark = self.mark(self.files[0])
+        except FileNotFoundError:
+            return 0  # collected just now, by a writer that was not fenced until then
+        return mark.lsn if mark is not None else 0
+
     def set_mark(self, file: LogFile, mark: Mark) -> None:
         """Write a file's mark durably.
 

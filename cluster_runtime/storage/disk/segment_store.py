@@ -11,6 +11,7 @@ az-a/a1/pages/<lsn>/      page images (full segments)
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -200,7 +201,7 @@ class SegmentStore:
         # A writer that was not fenced until now may have written since the segment was read.
         self.find_end()
         self.make_durable()
-        return self.status()
+        return replace(self.status(), begins=Lsn(self.log.begins()))
 
     def make_durable(self) -> None:
         """Sync what was read since it was opened: its writer may not have. Raises OSError."""

@@ -82,9 +82,12 @@ class SegmentStateFile:
             raise StateDamagedError(f"the state cannot be read: {error!r}") from error
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
-    """An opening reads the same state several times, each time from the disk."""
+    """An opening reads the same state several times, each time from the disk.
+
+    Those of two volumes are kept: each grows with the failovers that its volume has seen.
+    """
     body = content
     if not (accept_format_1 and is_unsealed(content)):
         body = unseal(_KIND, content, _FORMAT_OF_CUT_VOLUMES)

@@ -22,7 +22,7 @@ from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing
 from cluster_runtime.storage.upkeep.standbys import Standbys
-from cluster_runtime.storage.upkeep.worker import Worker
+from cluster_runtime.storage.upkeep.worker import Jobs, Worker
 
 LOOK_EVERY_S = 2.0
 TICK_EVERY_S = 1.0
@@ -48,6 +48,14 @@ class VolumeUpkeep:
         self.faults = FaultInjection(mount, self._bring_back)
         self.scrubbing = Scrubbing(mount, repair, self.pages)
         self._replacing = Replacing(mount, repair, self.pages, ReplacementPolicy())
+        self._ticks = Jobs(files.note_ends, self.past.tick)
+        self._looks = Jobs(
+            self._replacing.look,
+            self.coalescing.look,
+            self.pages.keep_base,
+            self.pages.give_missing,
+            self.past.expire,
+        )
         self._look_at = 0.0
         self.asked = Upkeep(
             self._file_begun,
@@ -92,8 +100,7 @@ class VolumeUpkeep:
         # Not while the volume is opened again: the files of its segments are closed then.
         if self._mount.changing.acquire(blocking=False):
             try:
-                self._files.note_ends()
-                self.past.tick()
+                self._ticks.do()
             finally:
                 self._mount.changing.release()
         return TICK_EVERY_S
@@ -103,9 +110,5 @@ class VolumeUpkeep:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
-            self._replacing.look()
-            self.coalescing.look()
-            self.pages.keep_base()
-            self.pages.give_missing()
-            self.past.expire()
+            self._looks.do()
         return min(self.scrubbing.step(), max(0.0, self._look_at - time.monotonic()))

@@ -16,6 +16,29 @@ AGAIN_S = 1.0
 _log = get_logger(__name__)
 
 
+class Jobs:
+    """What is done regularly, each job on its own: one that fails keeps no other from being done.
+
+    A failure is logged once, and again only when it is another one, or the job went well between.
+    """
+
+    def __init__(self, *jobs: Work) -> None:
+        self._jobs = jobs
+        self._told: dict[Work, str] = {}
+
+    def do(self) -> None:
+        """Do all of them, in their order. Raises nothing."""
+        for job in self._jobs:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - the others are done all the same
+                if self._told.get(job) != repr(error):
+                    _log_failure(error)
+                self._told[job] = repr(error)
+            else:
+                self._told.pop(job, None)
+
+
 class Worker:
     """Does what it is given, one after the other, from `start` to `close`.
 
@@ -70,7 +93,12 @@ class Worker:
     def _do(self, work: Work) -> None:
         try:
             work()
-        except (OSError, LookupError, StorageError) as error:
-            _log.warning("background work of a volume failed", error=str(error))
         except Exception as error:  # noqa: BLE001 - commits wait for what this thread does next
-            _log.exception("background work of a volume failed", error=repr(error))
+            _log_failure(error)
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, OSError | LookupError | StorageError):
+        _log.warning("background work of a volume failed", error=str(error))
+    else:
+        _log.error("background work of a volume failed", error=repr(error), exc_info=error)

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from cluster_runtime.api.services.rds import rds_operations
 from cluster_runtime.errors import ClusterClosedError
@@ -118,6 +119,12 @@ def test_a_cluster_is_modified_stopped_started_and_failed_over(
     assert instance["DBInstanceStatus"] == "stopped"
     assert rds.start_db_cluster(DBClusterIdentifier="busy")["DBCluster"]["Status"] == "available"
     assert rds.failover_db_cluster(DBClusterIdentifier="busy")["DBCluster"]["Status"] == "available"
+    with pytest.raises(ClientError, match=r"nothing to change .*: BacktrackWindow, .*StorageType"):
+        rds.modify_db_cluster(DBClusterIdentifier="busy", ApplyImmediately=True)
+    with pytest.raises(ClientError, match=r"nothing to change .*: DBInstanceClass, PromotionTier"):
+        rds.modify_db_instance(DBInstanceIdentifier=instance["DBInstanceIdentifier"])
+    same = rds.modify_db_cluster(DBClusterIdentifier="busy", CopyTagsToSnapshot=True)["DBCluster"]
+    assert same["DBClusterIdentifier"] == "busy", "what has no effect on one machine is taken"
     rds.modify_db_cluster(
         DBClusterIdentifier="busy", NewDBClusterIdentifier="idle", DeletionProtection=False
     )

@@ -144,7 +144,8 @@ def test_a_time_out_of_the_window_is_refused_with_the_window(
         host.restore_db_cluster_to_point_in_time("no", "source", restore_to_time=before_it)
     said = re.fullmatch(
         f"cluster 'source' can be restored as it was between {time_said} and {time_said}, and not "
-        f"at {time_said}; choose a time between them, or use_latest_restorable_time",
+        f"at {time_said}; choose a time between them; restore_db_cluster_to_point_in_time"
+        r"\(use_latest_restorable_time=True\) takes the latest there is",
         str(raised.value),
     )
     assert said is not None, str(raised.value)

@@ -17,6 +17,8 @@ from tests.cluster_runtime.conftest import connect_with_password
 from tests.numbers import branch, read_at, rows, write
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("nothing_runs_on")
+
 
 @pytest.fixture(scope="module")
 def notes(shared_runtime: Runtime) -> ClusterHandle:

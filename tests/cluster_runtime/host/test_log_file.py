@@ -38,7 +38,7 @@ def test_a_line_has_the_event_and_its_fields_and_those_of_others_have_their_text
     with logging_to_file(tmp_path, LIMITS):
         log.bind(peer="::1").info("connection opened", tls=True, level="x", of=Path("/a"))
         log.debug("not of interest")
-        logging.getLogger("uvicorn").warning("two %s\nlines", "short")
+        logging.getLogger("of.others").warning("two %s\nlines", "short")
         try:
             raise ValueError("broken")
         except ValueError:

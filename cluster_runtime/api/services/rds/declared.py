@@ -12,17 +12,20 @@ from typing import Any
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.protocols.nouns import to_value
+from cluster_runtime.api.refusals import invalid_combination
 from cluster_runtime.api.services.rds import shapes
 from cluster_runtime.api.services.rds.paging import filtered, filters_of, page
-from cluster_runtime.api.services.rds.parameters import arguments
+from cluster_runtime.api.services.rds.parameters import arguments, taken
+from cluster_runtime.api.services.rds.without_effect import APPLY_IMMEDIATELY, without_effect
 from cluster_runtime.api.services.service import Call
 from cluster_runtime.control.operations import Declared
-from cluster_runtime.control.operations.declaration import Changes
+from cluster_runtime.control.operations.declaration import Changes, changes_nothing
 from cluster_runtime.control.operations.types import DB_CLUSTER, HANDLE
 from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import DBCluster, DBInstance
 
 CLUSTER = "DBClusterIdentifier"
+INSTANCE = "DBInstanceIdentifier"
 MARKER = "Marker"
 _NAMES = ("_identifier", "_name")
 
@@ -48,7 +51,10 @@ class FromDeclaration:
         }
         current = await self._current(members)
         given = {**arguments(self._declared, members, current=current), **more}
-        result = await getattr(self._runtime, self._declared.method)(**given)
+        if changes_nothing(self._declared, given):
+            result = await self._unchanged(members)
+        else:
+            result = await getattr(self._runtime, self._declared.method)(**given)
         shape = service_model("rds").operation_model(self._declared.name).output_shape
         if self._declared.result is None:
             return {}
@@ -61,6 +67,20 @@ class FromDeclaration:
             return dict(members)
         (shown,) = await self._shown([noun], shape.members[inner[0]])
         return {inner[0]: shown}
+
+    async def _unchanged(self, members: Mapping[str, Any]) -> Any:
+        """What it is about, as it is: what was given has no effect on one machine.
+
+        Raises RefusedRequestError where nothing was given at all.
+        """
+        name = self._declared.name
+        if not members.keys() & without_effect(name) - {APPLY_IMMEDIATELY}:
+            can_be = ", ".join(sorted(each for each in taken(name) if each not in members))
+            raise invalid_combination(f"nothing to change is given; what can be: {can_be}")
+        subject = members.get(CLUSTER) or members.get(INSTANCE)
+        if self._kind is DBCluster:
+            return (await self._runtime.describe_db_clusters(subject))[0]
+        return (await self._runtime.describe_db_instances(subject))[0]
 
     async def _current(self, members: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fields of the cluster that are changed by structures of which a part is given."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+APPLY_IMMEDIATELY = "ApplyImmediately"
 ANYWHERE = frozenset(
     {
-        "ApplyImmediately",
+        APPLY_IMMEDIATELY,
         "AutoMinorVersionUpgrade",
         "AvailabilityZone",
         "AvailabilityZones",

@@ -27,6 +27,12 @@ class Housekeeping:
         await asyncio.to_thread(self._runtime.backups.close)
 
     async def _keep(self) -> float:
-        await recover_snapshots(self._runtime)
-        await housekeep(self._runtime)
+        failures = []
+        for work in (recover_snapshots, housekeep):
+            try:
+                await work(self._runtime)
+            except Exception as error:  # noqa: BLE001 - it keeps not the other from being done
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return REGULARLY_S

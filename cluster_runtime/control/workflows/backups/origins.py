@@ -31,11 +31,15 @@ from cluster_runtime.errors import (
     InvalidRestoreError,
 )
 from cluster_runtime.storage.core.wal_records import format_lsn
-from cluster_runtime.wording import Parameter
+from cluster_runtime.wording import Hint, Operation
 
 _VERSION = re.compile(r"\d[^/\s]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND, MILLISECOND = timedelta(seconds=1), timedelta(milliseconds=1)
+LATEST = Hint(
+    "{} takes the latest there is",
+    Operation("restore_db_cluster_to_point_in_time", settings={"use_latest_restorable_time": True}),
+)
 
 
 class NothingRestorableError(InvalidRestoreError):
@@ -175,8 +179,8 @@ def _refused(
     earliest = moment_of(found.earliest) + (SECOND - MILLISECOND)  # so that what is said is within
     return InvalidRestoreError(
         f"cluster {name!r} can be restored as it was between {said(earliest)} and "
-        f"{said(moment_of(found.latest))}, and not at {wanted}; choose a time between them, or ",
-        Parameter("use_latest_restorable_time"),
+        f"{said(moment_of(found.latest))}, and not at {wanted}; choose a time between them",
+        LATEST,
     )
 
 

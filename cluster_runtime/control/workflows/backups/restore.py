@@ -36,7 +36,6 @@ from cluster_runtime.errors import (
     InsufficientStorageError,
     InvalidRestoreError,
 )
-from cluster_runtime.wording import Parameter
 
 FETCHED_PERCENT = 85
 REPLAYED_PERCENT = 95
@@ -135,8 +134,8 @@ async def _known(runtime: OpenRuntime, source: str, moment: datetime | None) -> 
         raise
     if moment is not None and moment > datetime.now(UTC):
         raise InvalidRestoreError(
-            f"{origins.said(moment)} is yet to come; choose a time that is past, or ",
-            Parameter("use_latest_restorable_time"),
+            f"{origins.said(moment)} is yet to come; choose a time that is past",
+            origins.LATEST,
         )
     while True:
         complete_at = await in_thread(_brought_up, runtime, cluster)

@@ -88,6 +88,23 @@ def test_who_answers_nothing_for_long_hangs() -> None:
     assert health.seen(Process.RUNS, 10.0 + UNANSWERED_S) is Verdict.HANGS
 
 
+def test_a_writer_whose_log_moves_is_busy_however_long_it_does_not_answer() -> None:
+    health, at = Health(), 0.0
+    health.asked(at)
+    while at < 20 * UNANSWERED_S:
+        at += UNANSWERED_S / 2
+        assert health.seen(Process.RUNS, at, log=int(at)) is Verdict.WELL
+    assert health.seen(Process.RUNS, at + UNANSWERED_S - 0.1, log=int(at)) is Verdict.WELL
+    assert health.seen(Process.RUNS, at + UNANSWERED_S, log=int(at)) is Verdict.HANGS
+
+
+def test_log_says_nothing_of_one_whose_process_is_stopped_or_gone() -> None:
+    health = Health()
+    assert health.seen(Process.STOPPED, 0.0, log=1) is Verdict.WELL
+    assert health.seen(Process.STOPPED, STOPPED_S, log=2) is Verdict.HANGS
+    assert health.seen(Process.GONE, 0.0, log=3) is Verdict.DEAD
+
+
 def test_who_is_stopped_for_long_hangs_and_who_goes_on_does_not() -> None:
     health = Health()
     assert health.seen(Process.STOPPED, 0.0) is Verdict.WELL

@@ -346,6 +346,23 @@ def test_a_value_of_another_kind_or_outside_its_rules_is_refused(
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [each for each in OPERATIONS if each.name.startswith("Modify")],
+    ids=lambda each: each.name,
+)
+def test_a_change_of_nothing_is_refused_and_told_what_can_be_changed(declared: Declared) -> None:
+    subject, *others = declared.parameters
+    required = [each for each in others if each.required]
+    if not subject.name.endswith(("_identifier", "_name")):
+        return
+    with pytest.raises(InvalidParameterError, match="nothing to change") as refused:
+        declared.request("shop", *[() for _ in required])
+    for each in others:
+        names = [member.name for member in fields_of(each.type)] if each.structure else [each.name]
+        assert all(name in str(refused.value) for name in names)
+
+
 def test_a_call_is_a_fact_that_nobody_changes() -> None:
     request = InjectFault("ledger", "az:a", "crash")
     assert request == InjectFault("ledger", "az:a", "crash", None)

@@ -24,19 +24,25 @@ from tests.cluster_runtime.conftest import connect_with_password
 from tests.waiting import wait_until
 
 
+@pytest.fixture(scope="module")
+def used(shared_runtime: Runtime) -> ClusterHandle:
+    """A cluster that tests leave as they found it, but for tables, whose names are each test's."""
+    return shared_runtime.create_db_cluster("used")
+
+
 def test_a_stopped_cluster_refuses_connections_until_it_is_started(
-    runtime: Runtime, cluster: ClusterHandle
+    shared_runtime: Runtime, used: ClusterHandle
 ) -> None:
-    with cluster.connect() as conn:
-        conn.execute("create table t as select 1 as x")
-    assert runtime.stop_db_cluster("notes").status is ClusterStatus.STOPPED
+    with used.connect() as conn:
+        conn.execute("create table stopped as select 1 as x")
+    assert shared_runtime.stop_db_cluster("used").status is ClusterStatus.STOPPED
     with pytest.raises(InvalidClusterStateError, match="stopped"):
-        cluster.connect()
+        used.connect()
     with pytest.raises(InvalidClusterStateError, match="this needs it to be available"):
-        runtime.stop_db_cluster("notes")
-    assert runtime.start_db_cluster("notes").status is ClusterStatus.AVAILABLE
-    with cluster.connect() as conn:
-        assert conn.execute("select x from t").fetchone() == (1,)
+        shared_runtime.stop_db_cluster("used")
+    assert shared_runtime.start_db_cluster("used").status is ClusterStatus.AVAILABLE
+    with used.connect() as conn:
+        assert conn.execute("select x from stopped").fetchone() == (1,)
 
 
 SETTLED = {ClusterStatus.AVAILABLE, ClusterStatus.STOPPED}
@@ -126,14 +132,15 @@ def test_a_port_that_is_taken_while_a_stop_fails_is_told_and_a_start_opens_it_ag
 
 
 def test_a_paused_cluster_runs_no_process_and_wakes_on_connect(
-    runtime: Runtime, cluster: ClusterHandle
+    shared_runtime: Runtime, used: ClusterHandle
 ) -> None:
-    assert cluster.describe().capacity > 0
-    assert runtime.pause_db_cluster("notes").paused
-    assert cluster.describe().capacity == 0
-    with cluster.connect() as conn:
+    used.connect().close()
+    assert used.describe().capacity > 0
+    assert shared_runtime.pause_db_cluster("used").paused
+    assert used.describe().capacity == 0
+    with used.connect() as conn:
         assert conn.execute("select 1").fetchone() == (1,)
-    assert cluster.describe().capacity > 0
+    assert used.describe().capacity > 0
 
 
 def test_an_idle_cluster_pauses_by_itself_but_never_under_a_connection(runtime: Runtime) -> None:
@@ -150,27 +157,32 @@ def test_an_idle_cluster_pauses_by_itself_but_never_under_a_connection(runtime: 
 
 
 def test_a_wrong_credential_does_not_wake_a_paused_cluster(
-    runtime: Runtime, cluster: ClusterHandle
+    shared_runtime: Runtime, used: ClusterHandle
 ) -> None:
-    runtime.pause_db_cluster("notes")
+    shared_runtime.pause_db_cluster("used")
     for user in ("postgres", "somebody", "rdsadmin"):
         with pytest.raises(psycopg.OperationalError):
-            connect_with_password(cluster, user, "wrong-password")
-    assert cluster.describe().paused
+            connect_with_password(used, user, "wrong-password")
+    assert used.describe().paused
 
 
-def test_a_minimum_above_zero_never_pauses(runtime: Runtime, cluster: ClusterHandle) -> None:
-    facts = runtime.modify_db_cluster("notes", scaling=ServerlessScaling(0.5, 4, 1))
+def test_a_minimum_above_zero_never_pauses(shared_runtime: Runtime, used: ClusterHandle) -> None:
+    before = used.describe().scaling
+    facts = shared_runtime.modify_db_cluster("used", scaling=ServerlessScaling(0.5, 4, 1))
     assert facts.scaling.min_capacity == 0.5
     assert not facts.scaling.auto_pause
+    shared_runtime.modify_db_cluster("used", serverless_v2_scaling_configuration=before)
 
 
-def test_settings_can_be_modified_one_at_a_time(runtime: Runtime, cluster: ClusterHandle) -> None:
-    before = cluster.describe()
-    after = runtime.modify_db_cluster("notes", deletion_protection=True)
+def test_settings_can_be_modified_one_at_a_time(
+    shared_runtime: Runtime, used: ClusterHandle
+) -> None:
+    before = used.describe()
+    after = shared_runtime.modify_db_cluster("used", deletion_protection=True)
     assert after.deletion_protection
     assert after.scaling == before.scaling
     assert after.port == before.port
+    shared_runtime.modify_db_cluster("used", deletion_protection=False)
 
 
 def test_a_cluster_can_be_renamed_and_keeps_its_data_and_id(
@@ -199,25 +211,27 @@ def test_a_password_is_stored_as_a_verifier_only(runtime: Runtime, cluster: Clus
         connect_with_password(cluster, "postgres", "first-password")
 
 
-def test_the_gateway_can_be_switched_off_and_on(runtime: Runtime, cluster: ClusterHandle) -> None:
-    runtime.modify_db_cluster("notes", internet_access_gateway_enabled=False)
+def test_the_gateway_can_be_switched_off_and_on(
+    shared_runtime: Runtime, used: ClusterHandle
+) -> None:
+    shared_runtime.modify_db_cluster("used", internet_access_gateway_enabled=False)
     with pytest.raises(InvalidClusterStateError, match="gateway is off"):
-        cluster.connect()
-    runtime.modify_db_cluster("notes", internet_access_gateway_enabled=True)
-    with cluster.connect() as conn:
+        used.connect()
+    shared_runtime.modify_db_cluster("used", internet_access_gateway_enabled=True)
+    with used.connect() as conn:
         assert conn.execute("select 1").fetchone() == (1,)
 
 
-def test_a_failover_keeps_what_was_committed(runtime: Runtime, cluster: ClusterHandle) -> None:
-    with cluster.connect() as conn:
-        conn.execute("create table t as select 1 as x")
-    runtime.failover_db_cluster("notes")
-    with cluster.connect() as conn:
-        assert conn.execute("select x from t").fetchone() == (1,)
+def test_a_failover_keeps_what_was_committed(shared_runtime: Runtime, used: ClusterHandle) -> None:
+    with used.connect() as conn:
+        conn.execute("create table failed_over as select 1 as x")
+    shared_runtime.failover_db_cluster("used")
+    with used.connect() as conn:
+        assert conn.execute("select x from failed_over").fetchone() == (1,)
 
 
 async def test_a_failover_does_not_wait_for_clients_that_wait_for_it(
-    runtime: Runtime, cluster: ClusterHandle
+    shared_runtime: Runtime, used: ClusterHandle
 ) -> None:
     """Found by use: those that came while it ended the others kept it, and themselves, forever."""
     stop = asyncio.Event()
@@ -225,15 +239,15 @@ async def test_a_failover_does_not_wait_for_clients_that_wait_for_it(
     async def connect_again_and_again() -> None:
         while not stop.is_set():
             with contextlib.suppress(psycopg.OperationalError):  # 57P01: a failover ended it
-                async with await cluster.aconnect(connect_timeout=20) as conn:
+                async with await used.aconnect(connect_timeout=20) as conn:
                     await conn.execute("select 1")
 
     clients = [asyncio.create_task(connect_again_and_again()) for _ in range(4)]
     for _ in range(5):
-        await asyncio.wait_for(asyncio.to_thread(runtime.failover_db_cluster, "notes"), 20)
+        await asyncio.wait_for(asyncio.to_thread(shared_runtime.failover_db_cluster, "used"), 20)
     stop.set()
     await asyncio.wait_for(asyncio.gather(*clients), 30)
-    async with await cluster.aconnect(connect_timeout=20) as conn:
+    async with await used.aconnect(connect_timeout=20) as conn:
         await conn.execute("select 1")
 
 
@@ -258,15 +272,15 @@ def test_deletion_protection_is_honoured(runtime: Runtime, cluster: ClusterHandl
 
 
 def test_a_final_snapshot_without_a_name_is_refused_rather_than_left_out(
-    runtime: Runtime, cluster: ClusterHandle
+    shared_runtime: Runtime, used: ClusterHandle
 ) -> None:
     with pytest.raises(InvalidParameterError, match="must name the final snapshot"):
-        runtime.delete_db_cluster("notes", skip_final_snapshot=False)
-    assert cluster.status is ClusterStatus.AVAILABLE
+        shared_runtime.delete_db_cluster("used", skip_final_snapshot=False)
+    assert used.status is ClusterStatus.AVAILABLE
 
 
 def test_the_reader_endpoint_leads_to_the_writer_while_there_is_no_reader(
-    cluster: ClusterHandle,
+    used: ClusterHandle,
 ) -> None:
-    with cluster.connect("reader") as conn:
+    with used.connect("reader") as conn:
         assert conn.execute("select 1").fetchone() == (1,)

@@ -19,6 +19,8 @@ from cluster_runtime.errors import (
 from cluster_runtime.serverless.enforcement.machine import this_machine
 from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
 
+pytestmark = pytest.mark.usefixtures("nothing_runs_on")
+
 FAMILY = "aurora-postgresql18"
 NOW, LATER = "immediate", "pending-reboot"
 

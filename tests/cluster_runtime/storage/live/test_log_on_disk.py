@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
+from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
 from cluster_runtime.storage.upkeep.scrub import file_is_whole
 
 VOLUME = UUID(int=11)
@@ -238,6 +239,62 @@ def test_collected_files_that_a_power_cut_brought_back_are_gone_after_an_opening
         assert a1.core.scl == 1200
         assert not back.exists()
         assert [frame.batch.end for frame in a1.frames(a1.log.start)] == [1200]
+
+
+def test_a_log_that_is_collected_while_a_new_writer_opens_it_takes_part_all_the_same(
+    root: Path,
+) -> None:
+    """The writer before it is not fenced yet, and has its reasons to collect."""
+    for epoch, last in enumerate((START, 1100, 1200), 1):
+        with opened(root) as volume:
+            for store in volume.stores.values():
+                put(store, volume.position, epoch, last + 100, after=last)
+    with (
+        closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as old,
+        closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as new,
+    ):
+        assert new.log.begins() == START
+        old.core.collect(Lsn(1200))
+        old.persist()
+        old.collect(old.position_of(Lsn(1200)))
+        assert old.log.begins() == 1200
+        promised = new.promise(Epoch(new.core.promised + 1))
+        assert (promised.scl, promised.begins) == (1300, 0)
+
+
+def test_where_a_log_was_said_to_begin_no_power_cut_brings_back_what_was_before() -> None:
+    """An opening leaves out the cuts below: nobody could tell void log from other log there."""
+    segment, root = SegmentId("a1"), Path("/volume")
+    for seed in range(60):
+        rng = random.Random(seed)
+        disk = SimulatedDisk(rng, root)
+        mark = Mark(0, START, START, 0, 1)
+        made = SegmentStore.create(
+            root, VOLUME, segment, mark, Membership(), direct=True, disk=disk
+        )
+        made.close()
+        said, last = 0, START
+        for epoch in range(1, 8):
+            store = SegmentStore.open(root, VOLUME, segment, direct=True, disk=disk)
+            assert store.log.begins() >= said
+            said = store.promise(Epoch(epoch)).begins
+            cut = (*store.core.history, Cut(Epoch(epoch), last))
+            store.perform(store.core.adopt(cut, Membership()))
+            if rng.random() < 0.8:
+                store.begin_epoch(-(-store.end // PAGE_BYTES) * PAGE_BYTES, 1)
+                put(store, store.end, epoch, last + 100, after=last)
+                last = Lsn(last + 100)
+            if rng.random() < 0.7:
+                store.find_end()
+                floor = max(store.log.begins(), last - rng.choice((0, 50, 100, 250)))
+                store.core.collect(Lsn(floor))
+                store.persist()
+                disk.killed_after = rng.choice((None, 0, 1, 2))
+                with suppress(KilledError):
+                    store.collect(store.position_of(Lsn(floor - floor % 100)))
+                disk.killed_after = None
+            if rng.random() < 0.6:
+                disk.cut_power()
 
 
 def test_two_segments_are_too_few_to_read(root: Path) -> None:

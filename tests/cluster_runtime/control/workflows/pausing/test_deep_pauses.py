@@ -21,6 +21,7 @@ MB = 1_000_000
 EMPTY_MAX = 7 * MB
 STEPS = ("share", "sparse", "distrust", "remove", "coalescer", "mark")
 KILLED = 9
+pytestmark = pytest.mark.usefixtures("nothing_runs_on")
 DAILY = (("share", "within"), ("distrust", "after"))
 """Of the ends of a host the one that is tried each day; the others take minutes."""
 
@@ -70,14 +71,14 @@ def test_it_has_every_row_again_and_again(shared_runtime: Runtime) -> None:
     cluster = shared_runtime.create_db_cluster("rows")
     with cluster.connect() as conn:
         conn.execute("create table t as select generate_series(1, 1000) as x")
-    for number in range(3):
+    for number in range(2):
         shared_runtime.pause_db_cluster("rows", deep=True)
         assert count(cluster) == 1000 + number
         with cluster.connect() as conn:
             conn.execute("insert into t values (0)")
     shared_runtime.pause_db_cluster("rows", deep=True)
     shared_runtime.pause_db_cluster("rows", deep=True)
-    assert count(cluster) == 1003
+    assert count(cluster) == 1002
     volume = shared_runtime.describe_volume("rows")
     assert {each.state.value for each in volume.segments} == {"healthy"}
 
