@@ -13,8 +13,8 @@ from typing import Any, TypeGuard
 from psycopg import errors, sql
 
 from cluster_runtime.diff.data.merging import Difference, Mark, Place, differences
+from cluster_runtime.diff.data.sequences import compare_sequences
 from cluster_runtime.diff.data.statements import (
-    SEQUENCES,
     TABLES,
     VALUE_CHARACTERS_MAX,
     Parameters,
@@ -68,7 +68,7 @@ def compare_rows(
     """
     sides = Sides(source, target)
     ours, theirs = sides.both(_tables)
-    sequences = [] if only else _sequences(*sides.both(_positions))
+    sequences = [] if only else compare_sequences(sides)
     names = ours.keys() | theirs.keys()
     for name in only:
         if name not in names:
@@ -100,18 +100,6 @@ def _tables(reading: Reading) -> dict[str, TableFacts]:
             why,
         )
     return found
-
-
-def _positions(reading: Reading) -> dict[str, int | None]:
-    return dict(reading.conn.execute(SEQUENCES).fetchall())
-
-
-def _sequences(source: dict[str, int | None], target: dict[str, int | None]) -> list[SequenceDiff]:
-    return [
-        SequenceDiff(name, source.get(name), target.get(name))
-        for name in sorted(source.keys() | target.keys())
-        if source.get(name) != target.get(name)
-    ]
 
 
 def _compare(

@@ -80,12 +80,6 @@ select pg_catalog.format('%I.%I', n.nspname, c.relname),
 """
 """Asked first, before anything of a tenant's is read: the search path is as it was pinned."""
 
-SEQUENCES = r"""
-select pg_catalog.format('%I.%I', schemaname, sequencename), last_value
-  from pg_catalog.pg_sequences
- where schemaname !~ '^pg_'
-"""
-
 Parameters = dict[str, object]
 
 

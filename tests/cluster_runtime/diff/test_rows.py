@@ -252,6 +252,39 @@ def test_sequences_that_stand_elsewhere(pair: Pair) -> None:
     ]
 
 
+STANDS = "select last_value, log_cnt from {}"
+
+
+def sequence_diffs(pair: Pair) -> dict[str, tuple[int | None, int | None]]:
+    with both(pair) as (source, target):
+        _, sequences = compare_rows(source, target, (), 10)
+    return {each.name: (each.source, each.target) for each in sequences}
+
+
+def test_a_sequence_of_a_copy_by_the_log_begins_ahead_which_is_no_difference(pair: Pair) -> None:
+    """What replay of the log makes of a sequence is what `setval` to its last logged value does."""
+    for dsn in pair:
+        run(dsn, "create sequence a; create sequence d increment -5; create sequence gone")
+    run(pair[0], "select nextval('a'); select nextval('d'), nextval('d'); select nextval('gone')")
+    with psycopg.connect(pair[0]) as conn:
+        assert conn.execute(STANDS.format("a")).fetchone() == (1, 32)
+        assert conn.execute(STANDS.format("d")).fetchone() == (-6, 31)
+    run(pair[1], "select setval('a', 33); select setval('d', -161)")
+    assert sequence_diffs(pair) == {"public.gone": (1, None)}
+    run(pair[0], "select nextval('a')")
+    assert sequence_diffs(pair) == {"public.gone": (1, None)}, "which the copy's first is beyond"
+    run(pair[1], "select nextval('d')")
+    assert sequence_diffs(pair) == {"public.d": (-6, -166), "public.gone": (1, None)}
+    assert sequence_diffs((pair[1], pair[0]))["public.d"] == (-166, -6)
+
+
+def test_a_name_that_has_to_be_quoted_is_that_of_the_sequence(pair: Pair) -> None:
+    for dsn in pair:
+        run(dsn, 'create sequence "A ""b"; select nextval(\'"A ""b"\')')
+    run(pair[1], 'select setval(\'"A ""b"\', 33)')
+    assert sequence_diffs(pair) == {}
+
+
 # A tenant who may create anything, and wants something of his run, or a difference overlooked.
 
 REACHED = """
