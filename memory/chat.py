@@ -138,6 +138,9 @@ class BorealisChatMessageHistory(DriverOwner, BaseChatMessageHistory):
         return (yield from attempt(steps))
 
     def _add(self, messages: Sequence[BaseMessage]) -> Plan[None]:
+        for message in messages:
+            if not isinstance(message, BaseMessage):
+                raise ConfigurationError(f"a {type(message).__name__} is no message")
         if not messages:
             return
         # Identified here, so that an insert whose answer was lost adds nothing when made again.

@@ -47,6 +47,10 @@ class OperationTimeoutError(AgentMemoryError, TimeoutError):
     retry_helps = True
 
 
+class StoppedError(AgentMemoryError):
+    """Work in the background ended because what it was for was closed. Only the log says so."""
+
+
 class CorruptedCheckpointError(AgentMemoryError):
     """Stored bytes are truncated, altered or of an unknown format. Other threads are unaffected.
 

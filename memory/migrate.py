@@ -2,9 +2,9 @@
 
 In place: the same database, thread by thread and namespace by namespace. The old tables keep their
 rows (and are brought to LangGraph's latest version first). It may be stopped and started again:
-moving something twice changes nothing. Point the
-application at `BorealisSaver` and `BorealisStore` when it is done, and drop the old tables when
-you are sure.
+moving something twice changes nothing, and an item that was put since stays. What was deleted since
+comes back. Point the application at `BorealisSaver` and `BorealisStore` when it is done, and drop
+the old tables when you are sure.
 
 Values are read with LangGraph's own code and its old rules (pending sends of checkpoints before
 version 4 included) but with the strict serializer: name your classes in `allow`.
@@ -19,6 +19,7 @@ import psycopg
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.store.base import PutOp
+from langgraph.store.postgres import PostgresStore
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
@@ -45,17 +46,22 @@ WRITES = """
 select checkpoint_id, task_id, task_path, idx, channel, type, blob from checkpoint_writes
 where thread_id = %s and checkpoint_ns = %s order by checkpoint_id, task_id, idx
 """
+# The lifetime that reading renews; that of an item with less than a minute was stored as 0.
 ITEMS = """
-select prefix, key, value, created_at, updated_at,
-    extract(epoch from expires_at - now()) / 60 as minutes_left
-from store where (prefix, key) > (%s, %s)
-and (expires_at is null or expires_at > now()) order by prefix, key limit %s
+select prefix, key, value, case when expires_at is not null then coalesce(
+    nullif(ttl_minutes, 0), extract(epoch from expires_at - now()) / 60) end as minutes
+from store o where (prefix, key) > (%s, %s) and (expires_at is null or expires_at > now())
+and not exists (
+    select from {schema}.memory_items i join {schema}.memory_namespaces n using (ns_key)
+    where n.tenant = '' and n.path = string_to_array(o.prefix, '.') and i.key = o.key
+    and i.updated_at >= o.updated_at)
+order by prefix, key limit %s
 """
-
-
 TIMES = """
-update {schema}.memory_items i set created_at = o.created_at, updated_at = o.updated_at
-from store o join {schema}.memory_namespaces n on n.path = string_to_array(o.prefix, '.')
+update {schema}.memory_items i
+set created_at = o.created_at, updated_at = o.updated_at, expires_at = o.expires_at
+from unnest(%s::text[], %s::text[]) as moved (prefix, key) join store o using (prefix, key)
+join {schema}.memory_namespaces n on n.path = string_to_array(o.prefix, '.')
 where n.tenant = '' and i.ns_key = n.ns_key and i.key = o.key
 """
 
@@ -68,7 +74,7 @@ class Migrated:
     checkpoints: int
     items: int
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Threads that were not moved, or not wholly, and why; the others were."""
+    """Threads that were not moved, and why; the others were."""
 
 
 def migrate(
@@ -98,10 +104,13 @@ def migrate(
                 theirs = PostgresSaver(old, serde=BorealisSerializer(allow=allow))
                 theirs.setup()
                 for thread_id in _threads(old):
+                    new = next(saver.list(_config(thread_id), limit=1), None) is None
                     try:
                         count = _move_thread(old, theirs, saver, thread_id)
                     except (AgentMemoryError, TypeError, ValueError) as error:
                         refused[thread_id] = why(error)
+                        if new:  # half a thread would be taken for all of it
+                            saver.delete_thread(thread_id)
                         report(f"thread {thread_id}: not moved")
                         continue
                     threads, checkpoints = threads + 1, checkpoints + count
@@ -109,8 +118,8 @@ def migrate(
         if _exists(old, "store"):
             with BorealisStore(dsn, schema=schema, index=index) as store:
                 store.setup()
-                items = _move_items(old, store)
-                old.execute(sql.SQL(TIMES).format(schema=sql.Identifier(schema)))
+                PostgresStore(old).setup()
+                items = _move_items(old, store, sql.Identifier(schema))
                 report(f"store: {items} items")
     return Migrated(threads, checkpoints, items, refused)
 
@@ -135,6 +144,10 @@ def _threads(old: psycopg.Connection[DictRow]) -> Iterator[str]:
         last = rows[-1]["thread_id"]
 
 
+def _config(thread_id: str, **more: str) -> Any:
+    return {"configurable": {"thread_id": thread_id, **more}}
+
+
 def _move_thread(
     old: psycopg.Connection[DictRow], theirs: PostgresSaver, saver: BorealisSaver, thread_id: str
 ) -> int:
@@ -143,13 +156,7 @@ def _move_thread(
     for namespace in old.execute(NAMESPACES, (thread_id,)).fetchall():
         ns = namespace["checkpoint_ns"]
         for row in old.execute(CHECKPOINT_IDS, (thread_id, ns)).fetchall():
-            config: Any = {
-                "configurable": {
-                    "thread_id": thread_id,
-                    "checkpoint_ns": ns,
-                    "checkpoint_id": row["checkpoint_id"],
-                }
-            }
+            config = _config(thread_id, checkpoint_ns=ns, checkpoint_id=row["checkpoint_id"])
             found = theirs.get_tuple(config)
             if found is not None:
                 _put(saver, found, thread_id, ns)
@@ -159,7 +166,7 @@ def _move_thread(
 
 
 def _put(saver: BorealisSaver, found: CheckpointTuple, thread_id: str, ns: str) -> None:
-    config: Any = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ns}}
+    config = _config(thread_id, checkpoint_ns=ns)
     if found.parent_config is not None:
         config["configurable"]["checkpoint_id"] = found.parent_config["configurable"][
             "checkpoint_id"
@@ -181,27 +188,25 @@ def _move_writes(
         key = (row["checkpoint_id"], row["task_id"], row["task_path"])
         groups.setdefault(key, {})[row["idx"]] = (row["channel"], value)
     for (checkpoint_id, task_id, task_path), writes in groups.items():
-        config: Any = {
-            "configurable": {
-                "thread_id": thread_id,
-                "checkpoint_ns": ns,
-                "checkpoint_id": checkpoint_id,
-            }
-        }
+        config = _config(thread_id, checkpoint_ns=ns, checkpoint_id=checkpoint_id)
         saver.import_writes(config, writes, task_id, task_path)
 
 
-def _move_items(old: psycopg.Connection[DictRow], store: BorealisStore) -> int:
+def _move_items(
+    old: psycopg.Connection[DictRow], store: BorealisStore, schema: sql.Identifier
+) -> int:
     count, last = 0, ("", "")
-    while rows := old.execute(ITEMS, (*last, PAGE)).fetchall():
+    find, set_times = (sql.SQL(text).format(schema=schema) for text in (ITEMS, TIMES))
+    while rows := old.execute(find, (*last, PAGE)).fetchall():
         store.batch(
             PutOp(
                 namespace=tuple(row["prefix"].split(".")),
                 key=row["key"],
                 value=row["value"],
-                ttl=None if row["minutes_left"] is None else float(row["minutes_left"]),
+                ttl=None if row["minutes"] is None else float(row["minutes"]),
             )
             for row in rows
         )
+        old.execute(set_times, ([row["prefix"] for row in rows], [row["key"] for row in rows]))
         count, last = count + len(rows), (rows[-1]["prefix"], rows[-1]["key"])
     return count

@@ -15,10 +15,13 @@ from typing import LiteralString
 from psycopg import sql
 
 from memory.database.steps import FetchAll, Steps
+from memory.errors import ConfigurationError
 
 AUTO, SIMPLE = "auto", "simple"
 MOST_LEXEMES = 64
 MOST_QUERY_CHARACTERS = 20_000
+MOST_CHARACTERS = 80_000
+"""Of a text, whose words are kept: as they are and by their stems, of three bytes a character."""
 COUNT_UP_TO = 10_000
 
 _COMMON = {
@@ -47,14 +50,28 @@ def language_of(text: str) -> str:
     return best if hits[best] > hits[second] else SIMPLE
 
 
+def require_language(language: str) -> Steps[None]:
+    """Raise ConfigurationError for a text search configuration that the database does not have."""
+    if language == AUTO:
+        return
+    rows = yield FetchAll("select cfgname from pg_ts_config order by 1", ())
+    names = [name for (name,) in rows]
+    if language.rpartition(".")[2] not in names:
+        raise ConfigurationError(
+            f"language is {language!r}; it must be {AUTO!r}, or a text search configuration of the "
+            f"database: {', '.join(names)}"
+        )
+
+
 def configurations(language: str, text: str) -> list[str]:
     """The text search configurations of a text: of a language, or with "auto" of its own."""
     return [SIMPLE, language_of(text)] if language == AUTO else [language]
 
 
 def cleaned(text: str) -> str:
-    """A text as PostgreSQL can take it apart."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+    """As much of a text as PostgreSQL can take apart: a `tsvector` has at most 1 MB."""
+    start = text[:MOST_CHARACTERS]
+    return start.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 One round trip each, planned once for each server connection without prepared statements of the
 client (so they are fast behind PgBouncer too), and each a transaction of its own.
+
+`memory_put` and `memory_put_writes` are for processes that have an earlier version of this package.
 """
 
 from typing import LiteralString
@@ -289,5 +291,70 @@ begin
         on conflict do nothing;
     update {schema}.memory_threads t set expires_at = s.expires_at
     from {schema}.memory_threads s where t.thread_key = v_target and s.thread_key = v_source;
+end $$;
+"""
+
+STEP_FUNCTION: LiteralString = """
+-- What memory_put and memory_put_writes do, for all checkpoints and writes of a super-step at once.
+-- If chunks that the client counts on are gone, nothing is done and their addresses are returned.
+create function {schema}.memory_step(
+    p_tenant text, p_thread text, p_nss text[], p_ids bytea[], p_parents bytea[], p_runs text[],
+    p_metadata text[], p_exact boolean[], p_heads bytea[], p_refs bytea[],
+    p_addresses bytea[], p_chunks bytea[], p_counted_on bytea,
+    p_write_nss text[], p_write_ids bytea[], p_tasks bytea[], p_indexes integer[], p_data bytea[],
+    p_ttl interval
+) returns bytea
+language plpgsql
+set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+    v_key bigint;
+    v_expires timestamptz;
+    v_gone bytea;
+begin
+    perform pg_advisory_xact_lock_shared(
+        hashtextextended(p_tenant || E'\\x1f' || p_thread, 4715));
+    select thread_key, expires_at into v_key, v_expires from {schema}.memory_threads
+    where tenant = p_tenant and thread_id = p_thread and deleted_at is null;
+    if not found or v_expires <= now() then
+        v_key := {schema}.memory_thread_key(p_tenant, p_thread);
+    end if;
+    if p_counted_on <> '' then
+        select string_agg(substring(p_counted_on, g + 1, 16), '') into v_gone
+        from generate_series(0, length(p_counted_on) - 1, 16) g
+        where (select true from {schema}.memory_chunks b
+               where b.thread_key = v_key and b.address = substring(p_counted_on, g + 1, 16))
+              is null;
+        if v_gone is not null then
+            return v_gone;
+        end if;
+    end if;
+    if p_addresses <> '{{}}' then
+        insert into {schema}.memory_chunks (thread_key, address, data)
+        select v_key, n.address, n.data from unnest(p_addresses, p_chunks) as n (address, data)
+        on conflict do nothing;
+    end if;
+    if p_ids <> '{{}}' then
+        insert into {schema}.memory_checkpoints
+            (thread_key, ns, checkpoint_id, parent_id, run_id, metadata, exact, head, refs)
+        select v_key, n.ns, n.id, n.parent, n.run, n.metadata::jsonb, n.exact, n.head, n.refs
+        from unnest(p_nss, p_ids, p_parents, p_runs, p_metadata, p_exact, p_heads, p_refs)
+            as n (ns, id, parent, run, metadata, exact, head, refs)
+        on conflict (thread_key, ns, checkpoint_id) do update
+        set parent_id = excluded.parent_id, run_id = excluded.run_id,
+            metadata = excluded.metadata, exact = excluded.exact, head = excluded.head,
+            refs = excluded.refs;
+    end if;
+    if p_write_ids <> '{{}}' then
+        insert into {schema}.memory_writes (thread_key, ns, checkpoint_id, task_id, idx, data)
+        select v_key, n.ns, n.id, n.task, n.idx, n.data
+        from unnest(p_write_nss, p_write_ids, p_tasks, p_indexes, p_data)
+            as n (ns, id, task, idx, data)
+        on conflict (thread_key, ns, checkpoint_id, task_id, idx)
+        do update set data = excluded.data where excluded.idx < 0;
+    end if;
+    if p_ttl is not null then
+        perform {schema}.memory_renew(v_key, p_ttl);
+    end if;
+    return null;
 end $$;
 """

@@ -4,24 +4,26 @@ LangGraph stores a step by several calls from several threads or tasks: `put` of
 `put_writes` of each task, `put` of its result; a `put` is only called when the one before it has
 returned. Here they wait for each other for a moment, and go to the database as one transaction:
 
-* Every call but one returns when what it brought is committed. A `put` that nobody waits for may
-  return earlier, when writes on its checkpoint wait in the same transaction: LangGraph waits for
-  their call before a run returns, and gets its error.
+* The last call of a chain returns when all of it is committed. Those before it may return earlier,
+  as soon as the next one waits in the same transaction: a `put` that nobody waits for, when writes
+  on its checkpoint have come, and writes, when the put that follows them has. LangGraph waits for
+  every call before a run returns, and gets the last one's error: what is refused ends the chain.
 * Calls keep their order, and a thread has one transaction under way at a time. What stands on a
   checkpoint that was not stored is not stored either: none is ever there without its parent.
 * They wait until nobody has come for LINGER_SECONDS: while a node works, its input is stored.
+  Nobody waits for a call that has gone before: writes may be sent by a reader before their put
+  comes, and threads may hand in a step's writes after the put that follows them.
 * Whatever was brought is stored, or somebody is told: where a call ends that others count on, as
   one that was cancelled, it sends what nobody is left to send (`rest`), or fails it (`give_up`).
 * Each call has a deadline of its own. Where that of the call that sends passes, its own fails, and
   another call sends the rest within its own (`late`).
 
 Decisions only: no clock, no waiting, no statement. The caller asks `next` what to do, does it, and
-asks again. Futures are what the callers wait on; a lock makes each decision one step.
+asks again. Signals are what the callers wait on; a lock makes each decision one step.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +31,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMetadata
 
 from memory.checkpoints.rows import Key
+from memory.database.steps import Signal
 from memory.errors import without_frames
 from memory.forked import FreshLock, after_fork
 
@@ -38,6 +41,9 @@ LINGER_SECONDS = 0.02
 """Longer than a node without work takes, shorter than one that calls a model."""
 MOST_ROUNDS = 4
 """So often a call waits LINGER_SECONDS again, if others came in the meantime."""
+
+REMEMBERED_DEPARTURES = 4096
+"""Calls that their company may come after; what is forgotten costs LINGER_SECONDS."""
 
 REMEMBERED_LOSSES = 1024
 """Checkpoints that were not stored; each is forgotten once it is seen in the database."""
@@ -90,7 +96,7 @@ class Entry(Generic[T]):
     stands_on: checkpoints without which it must not be there. wake: done when there may be
     something new for this call. seen: how many there were when its present wait began; rounds: how
     many of its waits somebody came in. batch: None once it is in none. returned: its call may
-    return, or has, before it is stored; withdrawn: its call is over.
+    return, or has, before it is stored: a later one answers for it; withdrawn: its call is over.
     """
 
     key: Key
@@ -98,7 +104,7 @@ class Entry(Generic[T]):
     is_put: bool
     has_company: bool
     stands_on: tuple[Key, ...] = ()
-    wake: "Future[None]" = field(default_factory=lambda: _signal())
+    wake: Signal = field(default_factory=Signal)
     batch: "Batch[T] | None" = None
     seen: int = 0
     rounds: int = 0
@@ -112,6 +118,16 @@ class Entry(Generic[T]):
         """Whether no call is left that would send it."""
         return self.returned or self.withdrawn
 
+    def partners(self) -> list[tuple[Key, bool]]:
+        """The calls that wait for this one, by checkpoint, and whether they put or write on it."""
+        if not self.is_put:
+            return [(self.key, True)]
+        return [(key, False) for key in self.stands_on if self.follows(key)]
+
+    def follows(self, key: Key) -> bool:
+        """Whether this puts what comes after a checkpoint, in its own graph."""
+        return key in self.stands_on and key.ns == self.key.ns
+
 
 @dataclass(eq=False, slots=True)
 class Batch(Generic[T]):
@@ -120,7 +136,7 @@ class Batch(Generic[T]):
     thread_id: str
     entries: list[Entry[T]] = field(default_factory=list)
     due: bool = False
-    ended: "Future[None]" = field(default_factory=lambda: _signal())
+    ended: Signal = field(default_factory=Signal)
 
     @property
     def owed(self) -> bool:
@@ -137,9 +153,9 @@ class Send(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for a future; with seconds, tell `waited` if they passed. None: as long as one may."""
+    """Wait for a signal; with seconds, tell `waited` if they passed. None: as long as one may."""
 
-    future: "Future[None]"
+    signal: Signal
     seconds: float | None
 
 
@@ -171,6 +187,7 @@ class Gathering(Generic[T]):
         """As if new: what waited here when the process was forked is the parent's."""
         self._lanes: dict[str, _Lane[T]] = {}
         self._lost: OrderedDict[Key, Exception] = OrderedDict()
+        self._departed: OrderedDict[tuple[Key, bool], None] = OrderedDict()
 
     def add(self, entry: Entry[T]) -> None:
         """A call has come: it joins what gathers for its thread."""
@@ -184,13 +201,13 @@ class Gathering(Generic[T]):
             for other in batch.entries:
                 if other.key == entry.key and other.is_put != entry.is_put:
                     # The call that writes waits for both, whichever of them came first.
-                    put = other if other.is_put else entry
-                    if put.has_company:
-                        put.returned = True
-                        _wake(put)
+                    _relieve(other if other.is_put else entry)
+                elif entry.is_put and not other.is_put and entry.follows(other.key):
+                    # The put is stored after the writes, and not if they are refused.
+                    _relieve(other)
             entry.batch = batch
             batch.entries.append(entry)
-            batch.due = batch.due or not entry.has_company or self._came_late(lane, entry)
+            batch.due = batch.due or not entry.has_company or self._came_late(entry)
 
     def next(self, entry: Entry[T]) -> Send[T] | Wait | Done:
         """What the call of this entry is to do now."""
@@ -312,8 +329,7 @@ class Gathering(Generic[T]):
                 return None
             if not all(entry.alone for entry in batch.entries):
                 return None
-            lane.open, lane.flying = None, batch
-            return Send(batch)
+            return self._send(lane, batch)
 
     def give_up(self, thread_id: str, error: Exception) -> None:
         """Fail what `rest` would have sent: it cannot be sent any more."""
@@ -340,7 +356,7 @@ class Gathering(Generic[T]):
                 # What came meanwhile and stands on a checkpoint that is not there now.
                 _keep(lane.open, [e for e in lane.open.entries if not self._fail_if_lost(e)])
             self._tidy(batch.thread_id)
-        batch.ended.set_result(None)
+        batch.ended.give()
 
     def _hand_back(self, batch: Batch[T]) -> None:
         """What is on its way waits again, with what came since."""
@@ -354,14 +370,14 @@ class Gathering(Generic[T]):
                 entry.batch = batch
             batch.entries += later.entries
         lane.open = batch
-        ended, batch.ended = batch.ended, _signal()
+        ended, batch.ended = batch.ended, Signal()
         kept = [e for e in batch.entries if e.returned or not e.withdrawn]
         _keep(batch, [e for e in kept if not self._fail_if_lost(e)])
         for entry in batch.entries:
             _wake(entry)
-            entry.wake = _signal()
+            entry.wake = Signal()
         self._tidy(batch.thread_id)
-        ended.set_result(None)
+        ended.give()
 
     def _lost_with(self, key: Key) -> Exception | None:
         # Each call raises one of its own: one that was raised holds its frames, and their values.
@@ -385,13 +401,9 @@ class Gathering(Generic[T]):
                 self._lost.popitem(last=False)
         _wake(entry)
 
-    def _came_late(self, lane: _Lane[T], entry: Entry[T]) -> bool:
-        """Whether the writes on this checkpoint, which it would wait for, are under way already."""
-        return (
-            lane.flying is not None
-            and entry.is_put
-            and any(not e.is_put and e.key == entry.key for e in lane.flying.entries)
-        )
+    def _came_late(self, entry: Entry[T]) -> bool:
+        """Whether what it would wait for has gone: a put's writes, or the put that follows them."""
+        return (entry.key, entry.is_put) in self._departed
 
     def _follows(self, lane: _Lane[T], entry: Entry[T]) -> bool:
         """Whether these are writes on a checkpoint on its way: the next put comes after that."""
@@ -404,7 +416,14 @@ class Gathering(Generic[T]):
     def _departure(self, lane: _Lane[T], batch: Batch[T]) -> Send[T] | Wait:
         if lane.flying is not None:
             return Wait(lane.flying.ended, None)
+        return self._send(lane, batch)
+
+    def _send(self, lane: _Lane[T], batch: Batch[T]) -> Send[T]:
         lane.open, lane.flying = None, batch
+        for entry in batch.entries:
+            self._departed.update(dict.fromkeys(entry.partners()))
+        while len(self._departed) > REMEMBERED_DEPARTURES:
+            self._departed.popitem(last=False)
         return Send(batch)
 
     def _tidy(self, thread_id: str) -> None:
@@ -415,19 +434,19 @@ class Gathering(Generic[T]):
             del self._lanes[thread_id]
 
 
-def _signal() -> "Future[None]":
-    """A future that nobody can cancel: a task that waits for it and is stopped would do so."""
-    future: Future[None] = Future()
-    future.set_running_or_notify_cancel()
-    return future
-
-
 def _keep(batch: Batch[T], entries: list[Entry[T]]) -> None:
     for entry in set(batch.entries).difference(entries):
         entry.batch = None
     batch.entries = entries
 
 
+def _relieve(entry: Entry[Any]) -> None:
+    """Let a call return, unless it is waited for: another one of its batch answers for it."""
+    if entry.has_company:
+        entry.returned = True
+        _wake(entry)
+
+
 def _wake(entry: Entry[Any]) -> None:
     if not entry.wake.done():
-        entry.wake.set_result(None)
+        entry.wake.give()

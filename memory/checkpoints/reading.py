@@ -1,5 +1,6 @@
 """Reading checkpoints: one by primary key, a page of many, and a channel's history."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -24,8 +25,9 @@ from memory.checkpoints.rows import (
     open_head,
     open_writes,
 )
+from memory.database.arrays import BYTEA_OID, TEXT_OID, bytea_elements, int4_elements
 from memory.database.scope import THREAD_KEY, Scope
-from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.database.steps import Call, FetchAll, FetchOne, Steps, Typed
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec
 from memory.encoding.ids import original, pack_id, storable, unpack_id
 from memory.encoding.jsonsafe import contains, to_jsonb
@@ -35,8 +37,10 @@ log = structlog.get_logger(__name__)
 
 PAGE = 100
 HISTORY_PAGE = 256
+JSONB_VERSION_BYTES = 1
 
-GET: LiteralString = "select * from {schema}.memory_get(%s, %s, %s, %b)"
+GET: LiteralString = "select * from {schema}.memory_get($1, $2, $3, $4)"
+GET_TYPES = (TEXT_OID, TEXT_OID, TEXT_OID, BYTEA_OID)
 
 RECIPES: LiteralString = (
     "select head, refs, metadata from {schema}.memory_checkpoints"
@@ -59,14 +63,18 @@ class Found:
 
 def get(scope: Scope, codec: Codec, key: Key) -> Steps[Found | None]:
     """One checkpoint with its values and pending writes, in one round trip."""
-    row = yield FetchOne(scope.render(GET), (scope.tenant, *key.stored()))
+    statement = Typed(scope.render(GET), GET_TYPES)
+    row = yield Call(statement, (scope.tenant, *key.stored()))
     if row is None:
         return None
     checkpoint_id, parent_id, frame, metadata, refs, frames, tasks, indexes, writes = row
     exact = Key(key.thread_id, key.ns, unpack_id(checkpoint_id))
-    head = open_head(codec, frame, refs, metadata)
-    chunks = open_chunks(codec, split(refs), frames or ())
-    pending = open_writes(codec, tasks or (), indexes or (), writes or ())
+    head = open_head(codec, frame, refs, json.loads(metadata[JSONB_VERSION_BYTES:]))
+    chunks = open_chunks(codec, split(refs), bytea_elements(frames))
+    pending = []
+    if tasks is not None:
+        each = (bytea_elements(tasks), int4_elements(indexes), bytea_elements(writes))
+        pending = open_writes(codec, *each)
     found = assemble(codec, exact, parent_id, head, chunks, pending)
     return Found(exact, head.recipes, found)
 

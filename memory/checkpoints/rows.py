@@ -7,8 +7,7 @@ parent's recipe, so it costs a few bytes however large its value is.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -22,7 +21,6 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.types import ERROR
 
-from memory.database.arrays import ByteaArray, Int4Array
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec, Recipe
 from memory.encoding.ids import original, pack_id, storable, unpack_id
 from memory.encoding.jsonsafe import to_jsonb
@@ -116,9 +114,9 @@ class CheckpointRow:
     recipes: Recipes
     chunks: dict[Address, bytes] = field(default_factory=dict)
 
-    def refs(self) -> bytes:
-        """The addresses of all pieces, one after the other."""
-        return b"".join(a for recipe in self.recipes.values() for a in recipe.addresses)
+    def addresses(self) -> list[Address]:
+        """The addresses of all pieces, in their order."""
+        return [a for recipe in self.recipes.values() for a in recipe.addresses]
 
 
 def inherit(
@@ -164,7 +162,7 @@ def build_row(
         recipes[channel] = encoded.recipe
         for address, piece in encoded.chunks.items():
             if address not in stored and address not in chunks:
-                chunks[address] = codec.seal_chunk(piece)
+                chunks[address] = codec.seal_chunk(piece, address)
     merged = metadata_of(config, metadata)
     visible, exact = to_jsonb(merged if codec.cipher is None else unencrypted(merged))
     exact = exact and codec.cipher is None
@@ -197,39 +195,6 @@ def unencrypted(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: metadata[name] for name in ("source", "step", "run_id") if name in metadata}
 
 
-PUT: LiteralString = (
-    "{schema}.memory_put(%s, %s, %s, %b, %b, %s, %s::jsonb, %b, %b, %b,"
-    " %b::bytea[], %b::bytea[], %b::interval)"
-)
-
-
-def put_parameters(tenant: str, row: CheckpointRow, ttl: timedelta | None) -> list[Any]:
-    """The arguments of `memory_put`."""
-    thread, ns, checkpoint_id = row.key.stored()
-    return [
-        tenant,
-        thread,
-        ns,
-        checkpoint_id,
-        None if row.parent_id is None else pack_id(row.parent_id),
-        None if row.run_id is None else storable(row.run_id),
-        row.metadata,
-        row.exact,
-        row.head,
-        row.refs(),
-        ByteaArray(row.chunks),
-        ByteaArray(row.chunks.values()),
-        ttl,
-    ]
-
-
-PUT_WRITES: LiteralString = (
-    "{schema}.memory_put_writes(%s, %s, %s, %b, %b, %b::int4[], %b::bytea[], %b::interval)"
-    " is not null"
-)
-"""True: what is void is not null."""
-
-
 def indexed(writes: Sequence[tuple[str, Any]]) -> dict[int, tuple[str, Any]]:
     """Writes by index: their position, or the fixed index of a special channel (last one wins)."""
     return {
@@ -238,18 +203,21 @@ def indexed(writes: Sequence[tuple[str, Any]]) -> dict[int, tuple[str, Any]]:
     }
 
 
-def writes_parameters(
-    codec: Codec,
-    tenant: str,
-    key: Key,
-    writes: Mapping[int, tuple[str, Any]],
-    task_id: str,
-    task_path: str,
-    ttl: timedelta | None,
-) -> list[Any]:
-    """The arguments of `memory_put_writes`."""
-    frames = []
-    for channel, value in writes.values():
+@dataclass(frozen=True, slots=True)
+class TaskWrites:
+    """A task's writes on a checkpoint, ready to be sent: sealed, by index."""
+
+    key: Key
+    task_id: str
+    frames: dict[int, bytes]
+
+
+def build_writes(
+    codec: Codec, key: Key, writes: Mapping[int, tuple[str, Any]], task_id: str, task_path: str
+) -> TaskWrites:
+    """Encode a task's writes."""
+    frames = {}
+    for index, (channel, value) in writes.items():
         try:
             kind, data = codec.serde.dumps_typed(value)
         except (NotSerializableError, TypeNotAllowedError) as error:
@@ -258,8 +226,8 @@ def writes_parameters(
                 raise placed(error, what, codec.serde.dumps_typed, value) from error
             # How a task failed: LangGraph shows it, and rebuilds nothing from it.
             kind, data = codec.serde.dumps_typed(repr(value))
-        frames.append(codec.seal([storable(channel), kind, data, storable(task_path)]))
-    return [tenant, *key.stored(), pack_id(task_id), Int4Array(writes), ByteaArray(frames), ttl]
+        frames[index] = codec.seal([storable(channel), kind, data, storable(task_path)])
+    return TaskWrites(key, task_id, frames)
 
 
 # -- rows to read

@@ -44,6 +44,7 @@ from memory.encoding.classes import Aliases, TypeKey
 from memory.encoding.codec import Codec
 from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError
+from memory.lifetimes import lifetime
 
 
 class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
@@ -92,7 +93,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         self._driver = Driver(source, tenant=tenant, deadline=deadline, owner=type(self), **pool)
         self._scope = Scope(schema, tenant)
         self._codec = Codec(self.serde)
-        self._ttl = _interval(ttl)
+        self._ttl = lifetime(ttl, "ttl")
         self._settings: dict[str, Any] = {
             "schema": schema,
             "tenant": tenant,
@@ -326,12 +327,3 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
     ) -> Plan[None]:
         yield from self._ready()
         yield from self._writing.put_writes(self._codec, config, writes, task_id, path)
-
-
-def _interval(ttl: timedelta | float | None) -> timedelta | None:
-    if ttl is None:
-        return None
-    interval = ttl if isinstance(ttl, timedelta) else timedelta(minutes=ttl)
-    if interval <= timedelta(0):
-        raise ConfigurationError(f"ttl is {interval}; it must be positive")
-    return interval

@@ -7,7 +7,7 @@ on cannot vanish in between.
 
 from typing import LiteralString
 
-from memory.checkpoints.functions import MAINTENANCE_FUNCTIONS, THREAD_FUNCTIONS
+from memory.checkpoints.functions import MAINTENANCE_FUNCTIONS, STEP_FUNCTION, THREAD_FUNCTIONS
 from memory.database.schema import Component
 
 # Two heads to a page, before a head moves out to TOAST: reading one is then a single page.
@@ -96,7 +96,7 @@ create policy memory_tenant on {schema}.memory_writes using (exists (
 
 CHECKPOINTS = Component(
     "checkpoints",
-    (THREADS, THREAD_FUNCTIONS, MAINTENANCE_FUNCTIONS, THREAD_POLICIES),
+    (THREADS, THREAD_FUNCTIONS, MAINTENANCE_FUNCTIONS, THREAD_POLICIES, STEP_FUNCTION),
     partitioned=("memory_checkpoints", "memory_chunks", "memory_writes"),
     toast_targets=(("memory_checkpoints", WIDEST_ROW_BYTES),),
 )

@@ -1,12 +1,10 @@
 """Storing checkpoints and writes: calls of a run that gather are one statement, and one commit."""
 
-import itertools
-import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -26,19 +24,18 @@ from memory.checkpoints.gathering import (
     writes_have_company,
 )
 from memory.checkpoints.rows import (
-    PUT,
-    PUT_WRITES,
     CheckpointRow,
     Key,
     Recipes,
+    TaskWrites,
     build_row,
+    build_writes,
     key_of,
-    put_parameters,
-    writes_parameters,
 )
+from memory.checkpoints.step import STEP, STEP_TYPES, step_values
 from memory.database.scope import Scope
-from memory.database.steps import FetchOne, Pause, Plan, Steps, attempt
-from memory.encoding.codec import Codec
+from memory.database.steps import Call, Pause, Plan, Steps, Typed, attempt
+from memory.encoding.codec import Address, Codec
 from memory.errors import ConfigurationError, CorruptedCheckpointError, OperationTimeoutError
 from memory.forked import FreshLock
 
@@ -55,21 +52,16 @@ ALL_LOOKS, THREAD_LOOKS = 1, 2
 """So often a reader looks for what was put. A run hands in its next checkpoint as soon as the one
 before has returned: a node that reads sees it at its second look. There is no third."""
 
-MOST_TOGETHER = 32
-"""Calls in one statement: each has up to 13 parameters, and the statement is parsed every time."""
+MOST_TOGETHER = 256
+"""Calls in one statement."""
 MOST_BYTES_TOGETHER = 32 << 20
-
-KEPT_STATEMENTS = 256
-"""Of the orders that calls come in, those of the graphs that run."""
-
-_PLACEHOLDER = re.compile(b"%[sb]")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call as it is sent. whole: how to send every value where the parent's are gone."""
+class Part:
+    """What one call stores. whole: how to send every value where the parent's are gone."""
 
-    parameters: list[Any]
+    content: CheckpointRow | TaskWrites
     size: int
     whole: partial[CheckpointRow] | None = None
 
@@ -83,7 +75,7 @@ class Writing:
     def __init__(self, scope: Scope, ttl: timedelta | None) -> None:
         self._scope, self._ttl = scope, ttl
         self.recent = Recent(REMEMBERED_CHECKPOINTS)
-        self._gathering: Gathering[Call] = Gathering()
+        self._gathering: Gathering[Part] = Gathering()
         self._delta_channels: frozenset[str] = frozenset()
         self._lock = FreshLock()
 
@@ -112,9 +104,9 @@ class Writing:
         delta = delta_channels(metadata)
         with self._lock:
             self._delta_channels |= delta
-        call = self._put_call(row, partial(build, None))
+        part = _put_part(row, partial(build, None))
         company = put_has_company(config, checkpoint, metadata)
-        yield from self._store(config, Entry(row.key, call, True, company, stands_on))
+        yield from self._store(config, Entry(row.key, part, True, company, stands_on))
         return row.key.config()
 
     def put_writes(
@@ -132,15 +124,13 @@ class Writing:
         if not writes:
             return
         yield from self._require(codec, (key,))
-        parameters = writes_parameters(
-            codec, self._scope.tenant, key, writes, task_id, path, self._ttl
-        )
-        call = Call(parameters, len(parameters[-2].data))
+        content = build_writes(codec, key, writes, task_id, path)
+        part = Part(content, sum(map(len, content.frames.values())))
         channels = [channel for channel, _ in writes.values()]
         company = writes_have_company(config, channels) and not (
             self._delta_channels.intersection(channels)
         )
-        yield from self._store(config, Entry(key, call, False, company, (key,)))
+        yield from self._store(config, Entry(key, part, False, company, (key,)))
 
     def saw(self, key: Key, recipes: Recipes) -> None:
         """A checkpoint was read."""
@@ -170,7 +160,7 @@ class Writing:
                 raise error
             self.saw(key, recipes)
 
-    def _store(self, config: RunnableConfig, entry: Entry[Call]) -> Plan[None]:
+    def _store(self, config: RunnableConfig, entry: Entry[Part]) -> Plan[None]:
         """Store one call, together with others if it is one of a run."""
         if of_a_run(config):
             yield from self._leaving(entry.key.thread_id, self._in_company(entry))
@@ -179,7 +169,7 @@ class Writing:
         else:
             yield from self._at_once(entry)
 
-    def _in_company(self, entry: Entry[Call]) -> Plan[None]:
+    def _in_company(self, entry: Entry[Part]) -> Plan[None]:
         gathering = self._gathering
         gathering.add(entry)
         try:
@@ -195,7 +185,7 @@ class Writing:
         finally:
             gathering.withdraw(entry)
 
-    def _at_once(self, entry: Entry[Call]) -> Plan[None]:
+    def _at_once(self, entry: Entry[Part]) -> Plan[None]:
         """Store in an event loop, which has to go on, what it has under way: twice is as once."""
         yield from self._together([*self._gathering.ahead_of(entry), entry])
 
@@ -224,9 +214,9 @@ class Writing:
 
     def _do(
         self,
-        step: Send[Call] | Wait,
+        step: Send[Part] | Wait,
         seconds: float | None = None,
-        sender: Entry[Call] | None = None,
+        sender: Entry[Part] | None = None,
     ) -> Plan[bool]:
         """Send, or wait; whether it happened in time.
 
@@ -234,7 +224,7 @@ class Writing:
         the call brought that sends, if it brought some.
         """
         if isinstance(step, Wait):
-            ended: bool = yield Pause(step.future, step.seconds)
+            ended: bool = yield Pause(step.signal, step.seconds)
             return ended
         entries, answers = step.batch.entries, None
         try:
@@ -255,7 +245,7 @@ class Writing:
         return True
 
     def _delivered(
-        self, entries: Sequence[Entry[Call]], seconds: float | None
+        self, entries: Sequence[Entry[Part]], seconds: float | None
     ) -> Plan[tuple[list[Exception | None], OperationTimeoutError | None]]:
         """Send calls together; if the database refuses that, one by one.
 
@@ -272,47 +262,57 @@ class Writing:
             return [None] * len(entries), None
         errors: list[Exception | None] = []
         lost: Exception | None = None
+        untold: Exception | None = None
         for entry in entries:
-            if lost is None:
-                found, late = yield from self._delivered([entry], seconds)
-                if late is not None:
-                    return errors, late
-                # Nothing after a checkpoint that is not there, as LangGraph would have it.
-                lost = found[0] if entry.is_put else None
-                errors += found
-            else:
+            if entry.is_put and lost is None:
+                # Only the call of the put that follows can tell of writes whose call has returned.
+                lost = untold
+            if lost is not None:
                 errors.append(lost)
+                continue
+            found, late = yield from self._delivered([entry], seconds)
+            if late is not None:
+                return errors, late
+            errors += found
+            if entry.is_put:
+                # Nothing after a checkpoint that is not there, as LangGraph would have it.
+                lost = found[0]
+            elif entry.returned:
+                untold = untold or found[0]
         return errors, None
 
-    def _together(self, entries: Sequence[Entry[Call]], seconds: float | None = None) -> Plan[None]:
+    def _together(self, entries: Sequence[Entry[Part]], seconds: float | None = None) -> Plan[None]:
         """Send calls in their order, in as few statements as they fit in."""
-        left = [(entry.is_put, entry.content) for entry in entries]
+        left = [entry.content for entry in entries]
         while left:
-            some = left[: _fitting([call for _, call in left])]
-            done: int = yield from attempt(partial(self._send, some), deadline=seconds)
-            if done < len(some):
-                # The parent was pruned by somebody else since we saw it: send every value.
-                is_put, refused = some[done]
-                if refused.whole is None:
-                    raise CorruptedCheckpointError(
-                        "the database misses values of a checkpoint that were sent with it"
-                    )
-                left[done] = (is_put, self._put_call(refused.whole(), None))
-            left = left[done:]
+            count = _fitting(left)
+            some, left = left[:count], left[count:]
+            while gone := (yield from attempt(partial(self._send, some), deadline=seconds)):
+                # A parent was pruned by somebody else since we saw it: send every value.
+                _make_whole(some, gone)
 
-    def _send(self, calls: Sequence[tuple[bool, Call]]) -> Steps[int]:
-        """One statement; how many of the calls it did. The rest is there for nobody."""
-        parameters = [value for _, call in calls for value in call.parameters]
-        puts = tuple(is_put for is_put, _ in calls)
-        statement = _one_after_the_other(
-            self._scope.render(PUT), self._scope.render(PUT_WRITES), puts
-        )
-        row = yield FetchOne(statement, parameters, numbered=True)
-        return int(row[0])
+    def _send(self, parts: Sequence[Part]) -> Steps[set[Address]]:
+        """One statement; it did nothing if chunks that it counts on are gone, which it tells."""
+        values = step_values(self._scope.tenant, [part.content for part in parts], self._ttl)
+        row = yield Call(Typed(self._scope.render(STEP), STEP_TYPES), values)
+        return set(reading.split(row[0] or b""))
 
-    def _put_call(self, row: CheckpointRow, whole: partial[CheckpointRow] | None) -> Call:
-        size = len(row.head) + sum(map(len, row.chunks.values()))
-        return Call(put_parameters(self._scope.tenant, row, self._ttl), size, whole)
+
+def _make_whole(parts: list[Part], gone: set[Address]) -> None:
+    """Have the first part that counts on what is gone bring it, to those after it too."""
+    for place, part in enumerate(parts):
+        if part.whole is None or not isinstance(part.content, CheckpointRow):
+            continue
+        if not gone.isdisjoint(part.content.addresses()):
+            parts[place] = _put_part(part.whole(), None)
+            return
+    raise CorruptedCheckpointError(
+        "the database misses values of a checkpoint that were sent with it"
+    )
+
+
+def _put_part(row: CheckpointRow, whole: partial[CheckpointRow] | None) -> Part:
+    return Part(row, len(row.head) + sum(map(len, row.chunks.values())), whole)
 
 
 def _stands_on(key: Key, metadata: CheckpointMetadata) -> tuple[Key, ...]:
@@ -329,28 +329,14 @@ def _stopped(thread_id: str) -> OperationTimeoutError:
     )
 
 
-@lru_cache(maxsize=KEPT_STATEMENTS)
-def _one_after_the_other(put: bytes, put_writes: bytes, puts: tuple[bool, ...]) -> bytes:
-    """A statement of calls in this order, up to one that the database refuses; their number.
-
-    `case` is what PostgreSQL evaluates in order ("Expression Evaluation Rules").
-    """
-    statement = b"%d" % len(puts)
-    for done in reversed(range(len(puts))):
-        held = put if puts[done] else put_writes
-        statement = b"case when %b then %b else %d end" % (held, statement, done)
-    numbers = itertools.count(1)
-    return _PLACEHOLDER.sub(lambda _: b"$%d" % next(numbers), b"select " + statement)
-
-
-def _fitting(calls: Sequence[Call]) -> int:
-    """How many of the first calls one statement takes; at least one."""
+def _fitting(parts: Sequence[Part]) -> int:
+    """How many of the first parts one statement takes; at least one."""
     size = 0
-    for count, call in enumerate(calls):
-        size += call.size
+    for count, part in enumerate(parts):
+        size += part.size
         if count == MOST_TOGETHER or (count and size > MOST_BYTES_TOGETHER):
             return count
-    return len(calls)
+    return len(parts)
 
 
 class Recent:

@@ -53,7 +53,7 @@ class PoolOptions(TypedDict, total=False):
     """Of the pool behind a cluster or a DSN; objects with the same options share one.
 
     pool_size: connections at most, of all threads and event loops (8). max_idle: seconds until an
-    unused one is closed (5). prepare: server-side prepared statements; not behind a PgBouncer.
+    unused one is closed (5). prepare: psycopg's prepared statements; not behind a PgBouncer.
     application_name: what the server's views show.
     """
 

@@ -8,8 +8,8 @@ the operation's deadline allows.
 import asyncio
 import time
 from collections.abc import Awaitable
-from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, Self, TypeVar, Unpack
 
 import psycopg
@@ -32,10 +32,12 @@ from memory.database.connections import (
     keywords_of,
     refuse_unknown,
 )
+from memory.database.dialing import called, first_row, takes_calls
 from memory.database.failures import Failure, classify
 from memory.database.finished import Finished
 from memory.database.steps import (
     Attempt,
+    Call,
     CopyIn,
     DatabaseStep,
     Embed,
@@ -46,7 +48,9 @@ from memory.database.steps import (
     Pause,
     Plan,
     Request,
+    Signal,
     Steps,
+    Stop,
 )
 from memory.errors import ConfigurationError, OperationTimeoutError, SetupRequiredError
 
@@ -55,6 +59,8 @@ T = TypeVar("T")
 DEFAULT_DEADLINE_SECONDS = 60.0
 FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 1.0
+CANCEL_SECONDS = 2.0
+"""So long a server may take to hear that a statement is to end."""
 
 SET_TENANT = sql.SQL("select set_config('borealis.tenant', %s, true)")
 
@@ -135,12 +141,11 @@ class Driver:
                 return [embeddings.embed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return embeddings.embed_documents(list(texts)) if texts else []
-            case Pause(future, seconds):
+            case Pause(signal, seconds):
                 if _in_a_loop():
-                    return future.done()  # whoever ends it may need this very loop
-                with suppress(TimeoutError):
-                    future.result(self._seconds(seconds, until))
-                return self._passed(future, seconds)
+                    return signal.done()  # whoever gives it may need this very loop
+                signal.wait(self._seconds(seconds, until))
+                return self._passed(signal, seconds)
             case Attempt():
                 return self._attempt(request, until)
 
@@ -162,12 +167,12 @@ class Driver:
         time.sleep(_short_wait(first))
         return retrying(self._once, request, deadline)
 
-    def _passed(self, future: "Future[None]", seconds: float | None) -> bool:
-        if seconds is None and not future.done():
+    def _passed(self, signal: Signal, seconds: float | None) -> bool:
+        if seconds is None and not signal.done():
             raise OperationTimeoutError(
                 f"another write to the same thread did not end within {self._deadline:g} s"
             )
-        return future.done()
+        return signal.done()
 
     def _after(self, error: BaseException) -> None:
         """Raise what waiting cannot change; drop connections that lead to a dead server."""
@@ -178,7 +183,7 @@ class Driver:
     def _once(self, request: Attempt, deadline: float) -> Any:
         source = self._sources.sync
         assert source is not None
-        with source.connection(deadline) as connection:
+        with source.connection(deadline) as connection, _stoppable(connection, request.stop):
             try:
                 if _in_transaction(request, self.tenant, connection.autocommit):
                     with connection.transaction():
@@ -234,10 +239,9 @@ class Driver:
                 return [await embeddings.aembed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return await embeddings.aembed_documents(list(texts)) if texts else []
-            case Pause(future, seconds):
-                limit = self._seconds(seconds, until)
-                await asyncio.wait([asyncio.wrap_future(future)], timeout=limit)
-                return self._passed(future, seconds)
+            case Pause(signal, seconds):
+                await _given(signal, self._seconds(seconds, until))
+                return self._passed(signal, seconds)
             case Attempt():
                 if self._sources.asynchronous() is None:
                     return await asyncio.to_thread(self._attempt, request, until)
@@ -314,8 +318,31 @@ class Driver:
         self._sources.close()
 
 
+async def _given(signal: Signal, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    woken = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(woken.set)
+
+    signal.then(wake)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+
+
 def _in_transaction(request: Attempt, tenant: str, autocommit: bool) -> bool:
     return not request.alone and (request.transaction or bool(tenant) or not autocommit)
+
+
+def _stoppable(connection: SyncConnection, stop: Stop | None) -> AbstractContextManager[None]:
+    return nullcontext() if stop is None else stop.over(partial(_cancel, connection))
+
+
+def _cancel(connection: SyncConnection) -> None:
+    with suppress(psycopg.Error, OSError):  # a server that is gone has ended it already
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
 
 
 def _in_a_loop() -> bool:
@@ -328,10 +355,14 @@ def _in_a_loop() -> bool:
 
 def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
     match step:
-        case FetchOne(statement, parameters, numbered=True):
-            raw = psycopg.RawCursor(connection, row_factory=tuple_row)
+        case Call(statement, values):
+            if takes_calls(connection):
+                with connection.lock:
+                    return connection.wait(called(connection, statement, values))
+            raw = psycopg.RawCursor(connection)
             raw.format = psycopg.pq.Format.BINARY
-            return raw.execute(statement, parameters).fetchone()
+            raw.execute(statement.text, values).fetchone()
+            return first_row(raw.pgresult) if raw.pgresult else None
         case FetchOne(statement, parameters):
             return (
                 connection.cursor(binary=True, row_factory=tuple_row)
@@ -360,10 +391,14 @@ def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
 
 async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
     match step:
-        case FetchOne(statement, parameters, numbered=True):
-            raw = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+        case Call(statement, values):
+            if takes_calls(connection):
+                async with connection.lock:
+                    return await connection.wait(called(connection, statement, values))
+            raw = psycopg.AsyncRawCursor(connection)
             raw.format = psycopg.pq.Format.BINARY
-            return await (await raw.execute(statement, parameters)).fetchone()
+            await (await raw.execute(statement.text, values)).fetchone()
+            return first_row(raw.pgresult) if raw.pgresult else None
         case FetchOne(statement, parameters):
             cursor = await connection.cursor(binary=True, row_factory=tuple_row).execute(
                 statement, parameters

@@ -15,6 +15,8 @@ RETRY_ON_SAME_CONNECTION = frozenset(
     {
         "40001",  # serialization_failure
         "40P01",  # deadlock_detected
+        "26000",  # invalid_sql_statement_name: what was prepared is gone (see dialing.called)
+        "42P05",  # duplicate_prepared_statement
     }
 )
 RETRY_ON_NEW_CONNECTION = frozenset(

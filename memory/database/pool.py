@@ -204,6 +204,7 @@ class PooledSync:
                     timeout = max(0.0, deadline - time.monotonic())
                     conninfo = pool.dialer.conninfo(timeout)
                     connection = DeadlineConnection.connect(conninfo, **pool.dialer.kwargs)
+                    pool.dialer.opened(connection)
                 connection.deadline = deadline
                 yield connection
             finally:
@@ -244,6 +245,7 @@ class PooledAsync:
                     connection = await psycopg.AsyncConnection.connect(
                         conninfo, **pool.dialer.kwargs
                     )
+                    pool.dialer.opened(connection)
                 yield connection
             finally:
                 # Without a wait, so that a loop that ends under it cannot keep it from happening.

@@ -3,6 +3,7 @@
 Statements are written with `{schema}`, and `{thread}` for the key of a thread by tenant and id.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import LiteralString
 
@@ -11,12 +12,22 @@ from psycopg import sql
 from memory.errors import ConfigurationError
 
 LONGEST_IDENTIFIER_BYTES = 63
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 # A thread that is deleted or has expired does not exist.
 THREAD_KEY = sql.SQL(
     "(select thread_key from {schema}.memory_threads where tenant = %s and thread_id = %s"
     " and deleted_at is null and (expires_at is null or expires_at > now()))"
 )
+
+
+def require_identifier(what: str, name: str) -> None:
+    """Raise ConfigurationError for a name that PostgreSQL would refuse, or cut to another one's."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if not 0 < size <= LONGEST_IDENTIFIER_BYTES or _UNSTORABLE.search(name):
+        raise ConfigurationError(
+            f"{what} {name!r} is not a PostgreSQL identifier (1 to 63 bytes of text)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +42,12 @@ class Scope:
     )
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.schema.encode()) <= LONGEST_IDENTIFIER_BYTES or "\0" in self.schema:
+        require_identifier("schema", self.schema)
+        if _UNSTORABLE.search(self.tenant):
             raise ConfigurationError(
-                f"schema {self.schema!r} is not a PostgreSQL identifier (1 to 63 bytes)"
+                f"the tenant {self.tenant!r} contains NUL or half of a surrogate pair, which "
+                "PostgreSQL cannot hold"
             )
-        if "\0" in self.tenant:
-            raise ConfigurationError("a tenant may not contain NUL characters")
         object.__setattr__(self, "identifier", sql.Identifier(self.schema))
 
     def render(self, statement: LiteralString) -> bytes:

@@ -5,13 +5,17 @@ connection, so the synchronous and the asynchronous method are the same code, an
 answer the requests from a list. psycopg 3 itself is built this way.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import TIMEOUT_MAX, Lock
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
 from langchain_core.embeddings import Embeddings
 from psycopg import sql
+
+from memory.errors import StoppedError
+from memory.forked import FreshLock
 
 T = TypeVar("T")
 Statement: TypeAlias = LiteralString | bytes | sql.SQL | sql.Composed
@@ -28,15 +32,30 @@ class FetchAll:
 
 @dataclass(frozen=True, slots=True)
 class FetchOne:
-    """Run a statement; the answer is its first row, or None.
-
-    numbered: its parameters are $1, $2, ... and it goes to the server as it is. psycopg looks for
-        `%s` in a statement of more than 50 parameters every time.
-    """
+    """Run a statement; the answer is its first row, or None."""
 
     statement: Statement
     parameters: Sequence[Any] = ()
-    numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A statement whose parameters are $1, $2, ..., of these types (OIDs)."""
+
+    text: bytes
+    types: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run a hot statement past psycopg's cursors, whose adaptation costs more than the rest.
+
+    values: as `memory.database.arrays.binary` takes them. The answer is the first row's fields in
+    PostgreSQL's binary format, or None.
+    """
+
+    statement: Typed
+    values: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +93,94 @@ class Embed:
     as_queries: bool = False
 
 
+class Signal:
+    """Given once, for threads and event loops that wait for it. A future costs ten times as much.
+
+    Nobody can cancel it, as a task that waits for a future and is stopped would do.
+    """
+
+    __slots__ = ("_given", "_waiting")
+
+    def __init__(self) -> None:
+        self._given = False
+        self._waiting: list[Callable[[], object]] = []
+
+    def done(self) -> bool:
+        """Whether it was given."""
+        return self._given
+
+    def give(self) -> None:
+        """Wake who waits, and let nobody wait any more."""
+        self._given = True
+        with suppress(IndexError):  # of two that give it at once
+            while self._waiting:
+                self._waiting.pop()()
+
+    def then(self, wake: Callable[[], object]) -> None:
+        """Have this called when it is given, at least once, by the thread that gives it."""
+        # In this order: who gives it in between sees it there.
+        self._waiting.append(wake)
+        if self._given:
+            wake()
+
+    def wait(self, seconds: float) -> None:
+        """Wait in this thread, until it is given or the time is over."""
+        if self._given:
+            return
+        turnstile = Lock()
+        turnstile.acquire()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # called twice
+                turnstile.release()
+
+        self.then(wake)
+        turnstile.acquire(timeout=min(seconds, TIMEOUT_MAX))
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Wait for another call, seconds at most; None: as long as an operation may take.
 
-    The answer is whether the future is done; a synchronous call in an event loop does not wait.
+    The answer is whether the signal is given; a synchronous call in an event loop does not wait.
     """
 
-    future: "Future[None]"
+    signal: Signal
     seconds: float | None
+
+
+class Stop:
+    """Lets another thread end attempts: the statement that is under way, and those to come."""
+
+    def __init__(self) -> None:
+        self._lock = FreshLock()
+        self._asked = False
+        self._cancel: Callable[[], object] | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody wants it to end."""
+        return self._asked
+
+    @contextmanager
+    def over(self, cancel: Callable[[], object]) -> Iterator[None]:
+        """While a connection is used. cancel: ends its statement. Raises StoppedError if asked."""
+        with self._lock:
+            if self._asked:
+                raise StoppedError("nothing more is done here: it was closed")
+            self._cancel = cancel
+        try:
+            yield
+        finally:
+            with self._lock:  # or the statement of whoever has the connection next would end
+                self._cancel = None
+
+    def ask(self) -> None:
+        """End it. To be said again until it has: no statement may be under way at the moment."""
+        with self._lock:
+            self._asked = True
+            if self._cancel is not None:
+                self._cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +189,18 @@ class Attempt:
 
     `steps` makes a fresh generator for every attempt. `transaction` runs them as one transaction,
     `alone` never in one (as `create index concurrently` must). deadline: seconds, where it takes
-    longer than other operations may. Answer: what the generator returned.
+    longer than other operations may. stop: ends it from another thread, where it is run
+    synchronously. Answer: what the generator returned.
     """
 
     steps: Callable[[], "Steps[Any]"]
     transaction: bool = False
     alone: bool = False
     deadline: float | None = None
+    stop: "Stop | None" = None
 
 
-DatabaseStep: TypeAlias = FetchAll | FetchOne | FetchEach | Execute | CopyIn
+DatabaseStep: TypeAlias = FetchAll | FetchOne | FetchEach | Call | Execute | CopyIn
 Steps: TypeAlias = Generator[DatabaseStep, Any, T]
 """What runs on one connection."""
 
@@ -115,9 +215,10 @@ def attempt(
     transaction: bool = False,
     alone: bool = False,
     deadline: float | None = None,
+    stop: "Stop | None" = None,
 ) -> Plan[T]:
     """The plan that consists of one attempt."""
-    result: T = yield Attempt(steps, transaction, alone, deadline)
+    result: T = yield Attempt(steps, transaction, alone, deadline, stop)
     return result
 
 
@@ -163,5 +264,5 @@ def _query(step: DatabaseStep) -> FetchAll:
             return step
         case FetchOne(statement, parameters):
             return FetchAll(statement, parameters)
-        case FetchEach() | Execute() | CopyIn():
+        case FetchEach() | Call() | Execute() | CopyIn():
             raise AssertionError(f"{type(step).__name__} among steps that only read")

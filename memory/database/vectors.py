@@ -17,6 +17,9 @@ OPCLASSES: dict[str, str] = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_prod
 # The longest vectors that an HNSW index takes.
 MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 16_000}
 
+VECTORS_A_STATEMENT = 1000
+"""Each is a parameter, of which the protocol allows 65,535."""
+
 RRF_K = 60
 RRF_CANDIDATES = 50
 RRF_SCALE = (RRF_K + 1) / 2

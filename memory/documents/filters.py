@@ -4,6 +4,7 @@ A field is a column of the table if it was named as one, else a field of the JSO
 compare by type, as in `memory.store.filters`; a missing field equals None.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from memory.encoding.ids import storable
-from memory.encoding.jsonsafe import escaped, to_jsonb
+from memory.encoding.jsonsafe import escaped, plain, to_jsonb
 from memory.errors import ConfigurationError
 
 Condition = tuple[sql.Composable, list[Any]]
@@ -49,7 +50,7 @@ class Fields:
         """SQL of a filter; raises `ConfigurationError` for what is not one."""
         if not isinstance(filter, Mapping):
             raise ConfigurationError(f"a filter is a dict, not a {type(filter).__name__}")
-        return _join(" and ", [self._entry(key, value) for key, value in filter.items()])
+        return _join(" and ", [self._entry(key, plain(value)) for key, value in filter.items()])
 
     def _entry(self, key: str, value: Any) -> Condition:
         if not isinstance(key, str):
@@ -136,7 +137,8 @@ class Fields:
     def _equals(self, field: str, wanted: Any) -> Condition:
         value, parameters = self._value(field)
         if field in self.columns:
-            return sql.SQL("({} is not distinct from %s)").format(value), [*parameters, wanted]
+            condition = sql.SQL("({} is not distinct from %s)").format(value)
+            return condition, [*parameters, escaped(wanted)]
         text = _json(wanted)
         if text is None:
             return sql.SQL("false"), []
@@ -150,7 +152,7 @@ class Fields:
             texts = [text for one in wanted if (text := _json(one)) is not None]
             condition = sql.SQL("(coalesce({}, 'null') = any(%s::text[]::jsonb[]))").format(value)
             return condition, [*parameters, texts]
-        known = [one for one in wanted if one is not None]
+        known = [escaped(one) for one in wanted if one is not None]
         either: list[Condition] = [
             (sql.SQL("coalesce({} = any(%s), false)").format(value), [*parameters, known])
         ]
@@ -165,7 +167,10 @@ class Fields:
         several = list(wanted) if isinstance(wanted, (list, tuple, set)) else [wanted]
         value, parameters = self._value(field)
         if field in self.columns:
-            return sql.SQL("coalesce({} @> %s, false)").format(value), [*parameters, several]
+            return sql.SQL("coalesce({} @> %s, false)").format(value), [
+                *parameters,
+                escaped(several),
+            ]
         text = _json(several)
         condition = sql.SQL("coalesce(jsonb_typeof({0}) = 'array' and {0} @> %s::jsonb, false)")
         return condition.format(value), [*parameters, *parameters, text]
@@ -174,10 +179,10 @@ class Fields:
         value, parameters = self._value(field)
         if field in self.columns:
             condition = sql.SQL("coalesce({} {} %s, false)").format(value, COMPARISONS[name])
-            return condition, [*parameters, operand]
+            return condition, [*parameters, escaped(operand)]
         if isinstance(operand, str):
             kind, cast, order = "string", sql.SQL(""), sql.SQL(' collate "C"')
-        elif isinstance(operand, (int, float)) and math.isfinite(operand):
+        elif type(operand) in (int, float) and math.isfinite(operand):
             kind, cast, order = "number", sql.SQL("::numeric"), sql.SQL("")
         else:
             raise ConfigurationError(f"{name} compares numbers or strings in JSON metadata")
@@ -193,8 +198,15 @@ class Fields:
 
 def _json(value: Any) -> str | None:
     """JSON text of a value, as the metadata have it; None for what JSON cannot hold."""
-    text, _ = to_jsonb({"": escaped(value)})
-    return None if text == "{}" else text[len('{"": ') : -1]
+    text, exact = to_jsonb({"": escaped(value)})
+    if not exact:
+        try:
+            json.dumps(value, allow_nan=False)
+        except TypeError as error:
+            raise ConfigurationError(f"a filter of JSON metadata: {error}") from error
+        except ValueError:
+            return None  # not a number, or infinite
+    return text[len('{"": ') : -1]
 
 
 def require_no_bare_operators(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from memory.database.steps import Execute, FetchAll, Steps
-from memory.database.vectors import array, parameter
+from memory.database.vectors import VECTORS_A_STATEMENT, array, parameter
 from memory.documents.table import Opened
 from memory.encoding.jsonsafe import escaped, is_fit
 
@@ -81,21 +81,26 @@ def replace_vectors(
 ) -> Steps[None]:
     """Give rows new vectors; one whose text changed meanwhile has its own already."""
     vector_type = sql.SQL("halfvec" if table.vector_type == "halfvec" else "vector")
-    yield Execute(
-        sql.SQL(
-            "update {name} d set {embedding} = s.embedding from"
-            " unnest(%s::text[], %s::text[], {vectors}) as s (id, content, embedding)"
-            " where d.{id}::text = s.id and d.{content} = s.content"
-        ).format(
-            id=sql.Identifier(table.layout.id),
-            content=sql.Identifier(table.layout.content),
-            embedding=sql.Identifier(table.layout.embedding),
-            name=table.layout.name,
-            vectors=array(len(rows), vector_type),
-        ),
-        (
-            [key for key, _ in rows],
-            [content for _, content in rows],
-            *(parameter(vector, table.vector_type) for vector in vectors),
-        ),
-    )
+    for start in range(0, len(rows), VECTORS_A_STATEMENT):
+        some = rows[start : start + VECTORS_A_STATEMENT]
+        yield Execute(
+            sql.SQL(
+                "update {name} d set {embedding} = s.embedding from"
+                " unnest(%s::text[], %s::text[], {vectors}) as s (id, content, embedding)"
+                " where d.{id}::text = s.id and d.{content} = s.content"
+            ).format(
+                id=sql.Identifier(table.layout.id),
+                content=sql.Identifier(table.layout.content),
+                embedding=sql.Identifier(table.layout.embedding),
+                name=table.layout.name,
+                vectors=array(len(some), vector_type),
+            ),
+            (
+                [key for key, _ in some],
+                [content for _, content in some],
+                *(
+                    parameter(vector, table.vector_type)
+                    for vector in vectors[start : start + VECTORS_A_STATEMENT]
+                ),
+            ),
+        )

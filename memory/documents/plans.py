@@ -17,10 +17,14 @@ from memory.documents.rows import new_documents, remove, store
 from memory.documents.searching import Hit, by_ids, hybrid, nearest
 from memory.documents.table import Layout, Opened, create_table, open_table, reindex_table
 from memory.embeddings import check_vectors, probed_dimensions
+from memory.errors import ConfigurationError, SetupRequiredError
+from memory.words import require_language
 
 T = TypeVar("T")
 
 LOOK_AGAIN_SECONDS = 60.0
+UNFIT = frozenset({"42883", "42704", "42804", "22007", "22008", "22003", None})
+"""No such operator or type, no such date, a number out of range; None is psycopg's own refusal."""
 
 
 class DocumentPlans:
@@ -54,9 +58,19 @@ class DocumentPlans:
         """An attempt that casts JSON to jsonb; heals rows that earlier releases let in."""
         try:
             return (yield from attempt(steps, transaction=transaction))
-        except (psycopg.errors.UntranslatableCharacter, psycopg.errors.InvalidTextRepresentation):
+        except psycopg.errors.UntranslatableCharacter:
             if not filter or not (yield from self.heal()):
                 raise
+        except psycopg.errors.InvalidTextRepresentation as error:
+            if not filter:
+                raise
+            if not (yield from self.heal()):
+                raise _unfit(filter, error) from error
+        except (SetupRequiredError, psycopg.ProgrammingError, psycopg.DataError) as error:
+            reason = error.__cause__ or error
+            if not filter or getattr(reason, "sqlstate", None) not in UNFIT:
+                raise
+            raise _unfit(filter, reason) from error
         return (yield from attempt(steps, transaction=transaction))
 
     def setup(
@@ -69,6 +83,8 @@ class DocumentPlans:
     ) -> Plan[None]:
         """Make the table if there is none. Raises ConfigurationError for unknown types."""
         length = yield from probed_dimensions(self.embeddings, dims)
+        if self.hybrid:
+            yield from attempt(partial(require_language, self._language))
         yield from attempt(
             lambda: create_table(
                 self._layout,
@@ -144,6 +160,8 @@ class DocumentPlans:
 
     def search(self, query: str, k: int, filter: Mapping[str, Any] | None) -> Plan[list[Hit]]:
         """The k best by the question's vector, and by its words where hybrid."""
+        if k <= 0:
+            return []
         vector = (yield Embed(self.embeddings, [query], as_queries=True))[0]
         if not self.hybrid:
             return (yield from self.nearest(vector, k, filter))
@@ -204,12 +222,22 @@ class DocumentPlans:
         else:
             vector = query
         hits = yield from self.nearest(vector, max(k, fetch_k), filter, embedding=True)
-        if not hits:
-            return []
+        # A vector of zeros is like nothing, and has no cosine.
+        full = [hit for hit in hits if np.any(hit.embedding)]
+        if not full or not np.any(vector):
+            return [hit.document for hit in hits[:k]]
         chosen = maximal_marginal_relevance(
             np.array(vector, dtype=np.float32),
-            [list(hit.embedding) for hit in hits],
+            [list(hit.embedding) for hit in full],
             lambda_mult=lambda_mult,
             k=k,
         )
-        return [hits[position].document for position in chosen]
+        empty = (hit for hit in hits if not np.any(hit.embedding))
+        several = [*(full[position] for position in chosen), *empty]
+        return [hit.document for hit in several[:k]]
+
+
+def _unfit(filter: Mapping[str, Any], reason: BaseException) -> ConfigurationError:
+    return ConfigurationError(
+        f"the filter {filter!r} does not fit the types of the table's columns: {reason}"
+    )

@@ -13,9 +13,9 @@ from memory.database.steps import CopyIn, Execute, FetchAll, Steps
 from memory.database.vectors import array, binary, parameter
 from memory.documents.table import Opened
 from memory.encoding.ids import storable
-from memory.encoding.jsonsafe import escaped
+from memory.encoding.jsonsafe import escaped, plain
 from memory.errors import ConfigurationError
-from memory.words import AUTO, configurations
+from memory.words import AUTO, MOST_CHARACTERS, configurations
 
 COPY_FROM_ROWS = 24
 _CANNOT = re.compile("[\0\ud800-\udfff]")
@@ -99,7 +99,7 @@ def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Ste
 
 def _columns(table: Opened, document: NewDocument, language: str) -> list[str | None]:
     """A row's values as text: id, content, metadata columns, JSON, and the content's language."""
-    rest = dict(document.metadata)
+    rest = plain(document.metadata)
     values: list[str | None] = [document.id, document.content]
     for name in table.layout.metadata_columns:
         value = rest.pop(name, None)
@@ -129,8 +129,8 @@ def _array_literal(values: Sequence[Any]) -> str:
         elif isinstance(value, (list, tuple)):
             parts.append(_array_literal(value))
         else:
-            escaped_text = storable(str(value)).replace("\\", "\\\\").replace('"', '\\"')
-            parts.append(f'"{escaped_text}"')
+            quoted = str(value).replace("\\", "\\\\").replace('"', '\\"')
+            parts.append(f'"{quoted}"')
     return "{" + ",".join(parts) + "}"
 
 
@@ -145,16 +145,17 @@ def _insert(
     targets = [layout.id, layout.content, *layout.metadata_columns]
     targets += [] if table.json is None else [table.json]
     values: list[sql.Composable] = [
-        sql.SQL("s.{}::{}").format(name, sql.SQL(table.types[target]))
+        sql.SQL("s.{}::{}").format(name, sql.SQL(table.kinds[target]))
         for name, target in zip(names[:-1], targets, strict=True)
     ]
     targets.append(layout.embedding)
     values.append(sql.SQL("s.embedding::{}").format(vector_type))
     if table.tsv is not None:
         targets.append(table.tsv)
-        words = sql.SQL("to_tsvector(s.{}::regconfig, s.{})").format(names[-1], names[1])
+        start = sql.SQL("left(s.{}, {})").format(names[1], sql.Literal(MOST_CHARACTERS))
+        words = sql.SQL("to_tsvector(s.{}::regconfig, {})").format(names[-1], start)
         if language == AUTO:
-            words = sql.SQL("to_tsvector('simple', s.{}) || {}").format(names[1], words)
+            words = sql.SQL("to_tsvector('simple', {}) || {}").format(start, words)
         values.append(words)
     changes = sql.SQL(", ").join(
         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(target)) for target in targets[1:]

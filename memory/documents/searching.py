@@ -21,9 +21,8 @@ from memory.database.vectors import (
 from memory.documents.filters import Condition
 from memory.documents.rows import possible
 from memory.documents.table import Opened
-from memory.encoding.ids import original
 from memory.encoding.jsonsafe import unescaped
-from memory.words import AUTO, HIT, SIMPLE, parameters_of, words_of
+from memory.words import AUTO, HIT, MOST_CHARACTERS, SIMPLE, parameters_of, words_of
 
 EXACT_UP_TO = 10_000
 
@@ -66,7 +65,7 @@ def _hit(table: Opened, row: Row) -> Hit:
         metadata = unescaped(metadata)
     for name, value in zip(table.layout.metadata_columns, values, strict=True):
         if value is not None:
-            metadata[name] = original(value) if isinstance(value, str) else value
+            metadata[name] = unescaped(value)
     if distance != distance:
         distance = 1.0  # of a vector of zeros, which is like nothing
     vector = from_binary(embedding, table.vector_type) if embedding else ()
@@ -169,6 +168,8 @@ def hybrid(
     column: sql.Composable = sql.SQL("d.{}").format(sql.Identifier(table.tsv or layout.content))
     if table.tsv is None:
         own = SIMPLE if language == AUTO else language
+        if not table.words_index:
+            column = sql.SQL("left({}, {})").format(column, sql.Literal(MOST_CHARACTERS))
         column = sql.SQL("to_tsvector({}::regconfig, {})").format(sql.Literal(own), column)
     counted = None if table.tsv is None else sql.Identifier(table.tsv)
     words = yield from words_of(query, language, layout.name, counted)

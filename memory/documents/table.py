@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from memory.database.scope import require_identifier
 from memory.database.steps import Execute, FetchAll, FetchOne, Steps
 from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES
 from memory.documents.filters import Fields
 from memory.errors import ConfigurationError, SetupRequiredError
 
 DESCRIBE = """
-select a.attname, format_type(a.atttypid, a.atttypmod)
+select a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1)
 from pg_attribute a where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped
 """
 ANN_INDEXES = """
@@ -21,7 +22,14 @@ from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = 
 join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
 join pg_opclass o on o.oid = any(i.indclass)
 where i.indrelid = to_regclass(%s) and a.attname = %s and m.amname in ('hnsw', 'ivfflat')
+order by c.oid
 """
+"""In the order in which they were begun."""
+WORDS_INDEX = """
+select exists (select from pg_index i where i.indrelid = to_regclass(%s) and i.indisvalid
+    and pg_get_expr(i.indexprs, i.indrelid) like 'to_tsvector(%%')
+"""
+"""langchain-postgres makes one where a table has no column of words."""
 TYPE_NAME = re.compile(
     r"[a-z_][a-z0-9_ ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?( with(out)? time zone)?(\[\d*\])*",
     re.IGNORECASE,
@@ -51,6 +59,13 @@ class Layout:
     json: str = "langchain_metadata"
     tsv: str | None = None
 
+    def __post_init__(self) -> None:
+        require_identifier("table_name", self.table)
+        require_identifier("schema_name", self.schema)
+        columns = (self.id, self.content, self.embedding, *self.metadata_columns, self.json)
+        for column in columns if self.tsv is None else (*columns, self.tsv):
+            require_identifier("column", column)
+
     @property
     def name(self) -> sql.Identifier:
         """The table, qualified and quoted."""
@@ -59,11 +74,17 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A table as it is: its layout, the types of its columns, and its ANN indexes."""
+    """A table as it is: its layout, the types of its columns, and its ANN indexes.
+
+    kinds: types without a length; a cast to one with a length would cut a value in silence.
+    words_index: whether there is an index of the words of whole contents: each has few enough.
+    """
 
     layout: Layout
     types: Mapping[str, str]
+    kinds: Mapping[str, str]
     indexes: tuple[AnnIndex, ...] = ()
+    words_index: bool = False
 
     @property
     def ann(self) -> bool:
@@ -100,7 +121,8 @@ def open_table(layout: Layout) -> Steps[Opened]:
             f"there is no table {layout.schema}.{layout.table}; call setup() once, or check the "
             "name"
         )
-    types: dict[str, str] = dict(rows)
+    types = {name: of for name, of, _ in rows}
+    kinds = {name: kind for name, _, kind in rows}
     needed = (layout.id, layout.content, layout.embedding, *layout.metadata_columns)
     if missing := [name for name in needed if name not in types]:
         raise ConfigurationError(
@@ -108,7 +130,8 @@ def open_table(layout: Layout) -> Steps[Opened]:
             f"{', '.join(types)}"
         )
     found = yield FetchAll(ANN_INDEXES, (regclass, layout.embedding))
-    opened = Opened(layout, types, tuple(_index(*row) for row in found))
+    row = yield FetchOne(WORDS_INDEX, (regclass,))
+    opened = Opened(layout, types, kinds, tuple(_index(*each) for each in found), row[0])
     if opened.vector_type not in ("vector", "halfvec"):
         raise ConfigurationError(
             f"column {layout.embedding} is of type {types[layout.embedding]}, not vector or halfvec"
@@ -164,6 +187,12 @@ def create_table(
         opened = yield from open_table(layout)
         check_table(opened, dims=dims, vector_type=vector_type, distance=distance, ann=ann)
         return
+    there = "select exists (select from pg_namespace where nspname = %s)"
+    row = yield FetchOne(there, (layout.schema,))
+    if not row[0]:
+        yield Execute(
+            sql.SQL("create schema if not exists {}").format(sql.Identifier(layout.schema))
+        )
     vector_type = vector_type or "vector"
     if vector_type not in ("vector", "halfvec"):
         raise ConfigurationError(f"vector_type is {vector_type!r}; it must be vector or halfvec")
@@ -214,7 +243,11 @@ def reindex_table(layout: Layout, distance: str, ann: bool) -> Steps[None]:
         yield Execute(
             _make_index(layout, opened.vector_type, distance, sql.SQL("create index concurrently"))
         )
-    for index in opened.indexes:
+        opened = yield from open_table(layout)
+    # Of several runs at once the last one's stays, whoever drops the others.
+    ready = [number for number, index in enumerate(opened.indexes) if index.valid]
+    kept = ready[-1] if ann and ready else len(opened.indexes)
+    for index in opened.indexes[:kept]:
         # A name as `regclass` writes it, quoted where it must be.
         yield Execute(b"drop index concurrently if exists " + index.name.encode())
 

@@ -1,5 +1,6 @@
 """`BorealisVectorStore`: LangChain's vector store on PostgreSQL with pgvector."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -289,7 +290,7 @@ class BorealisVectorStore(Upkeep, Making, DriverOwner, VectorStore):
             case "l2":
                 score = self._euclidean_relevance_score_fn
             case _:
-                score = self._max_inner_product_relevance_score_fn
+                score = operator.neg  # LangChain's ranks what points away above all
         return lambda distance: _within(score(distance))
 
 

@@ -1,5 +1,6 @@
 """Which embeddings a name or a configuration means, and how long their vectors are."""
 
+import difflib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -28,7 +29,7 @@ def init_embeddings(
     cache_bytes: what the vectors of texts seen last may take in memory; 0: none are kept.
     options: of LangChain's, such as `provider`.
     What comes back goes wherever LangChain takes `Embeddings`, or LangGraph's stores an `embed`.
-    Raises ConfigurationError for an unknown local model, MissingExtraError without its packages.
+    Raises ConfigurationError for an unknown name, MissingExtraError without its packages.
     """
     family, _, variant = model.partition(":")
     if family in (LOCAL, HASH):
@@ -37,10 +38,26 @@ def init_embeddings(
                 f"{model!r} takes no {', '.join(sorted(options))}; those are of LangChain's models"
             )
         return _without_network(family, variant, cache_bytes)
+    if not variant and "provider" not in options:
+        raise _unknown(model)
     with needed("model", f"the embedding model {model!r}"):
         from langchain.embeddings import init_embeddings as by_langchain
 
-    return _cached(by_langchain(model, **options), model, cache_bytes)
+    try:
+        made = by_langchain(model, **options)
+    except ValueError as error:
+        raise _unknown(model, f" ({error})") from error
+    return _cached(made, model, cache_bytes)
+
+
+def _unknown(embed: object, why: str = "") -> ConfigurationError:
+    near = difflib.get_close_matches(str(embed), (HASH, LOCAL), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ConfigurationError(
+        f"there are no embeddings {embed!r}{why}.{hint} There are 'hash' and 'hash:DIMENSIONS' "
+        f"(lexical), 'local' and 'local:MODEL' ({', '.join(MODELS)}), and those of LangChain by "
+        "provider and model, such as 'openai:text-embedding-3-small'"
+    )
 
 
 @cache
@@ -68,11 +85,14 @@ def embeddings_from(embed: Any) -> Embeddings:
 
     embed: None (hashed), a name as `init_embeddings` takes it, an `Embeddings`, or a function from
         texts to vectors, synchronous or asynchronous.
+    Raises ConfigurationError for anything else.
     """
     if embed is None:
         return HashEmbeddings()
     if isinstance(embed, str):
         return init_embeddings(embed)
+    if not isinstance(embed, Embeddings) and not callable(embed):
+        raise _unknown(embed, ": no name, no Embeddings, and no function from texts to vectors")
     return ensure_embeddings(embed)
 
 

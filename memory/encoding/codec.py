@@ -29,6 +29,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from memory.encoding.msgpack import array_elements
 from memory.encoding.serde import BorealisSerializer
 from memory.errors import AgentMemoryError, CorruptedCheckpointError
+from memory.forked import FreshLock
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ ENCRYPTED = 0x80
 COMPRESS_FROM_BYTES = 128
 ZSTD_LEVEL = 3
 KEPT_CONTEXTS = 16
+SEEN_BYTES = 8 << 20
 
 # What messages and checkpoints of LangGraph look like, most frequent last: zstd refers to it as if
 # it preceded every frame, which makes small ones a third smaller. Frames on disk depend on
@@ -118,6 +120,7 @@ class Codec:
         # addresses do not tell whoever reads the disk what is stored
         # (see `memory.checkpoints.address_key`).
         self.address_key = b""
+        self._seen = SeenChunks()
 
     def lenient(self) -> "Codec":
         """The same codec, reading values that cannot be built as `Unreadable`."""
@@ -172,20 +175,26 @@ class Codec:
             ).digest()
         )
 
-    def seal_chunk(self, piece: bytes) -> bytes:
-        """The stored form of a chunk; its address is its checksum."""
-        return self._seal(piece)
+    def seal_chunk(self, piece: bytes, address: Address | None = None) -> bytes:
+        """The stored form of a chunk. address: its own, if it is worth remembering."""
+        frame = self._seal(piece)
+        if address is not None:
+            self._seen.note(address, frame, piece)
+        return frame
 
     def open_chunk(self, address: Address, frame: bytes | None) -> bytes:
         """The plain bytes of a stored chunk, checked against its address."""
         if frame is None:
             raise CorruptedCheckpointError(f"chunk {address.hex()} of a stored value is missing")
+        if (seen := self._seen.piece(address, frame)) is not None:
+            return seen
         piece = self._open(frame)
         if self.address(piece) != address:
             raise CorruptedCheckpointError(
                 f"chunk {address.hex()} of a stored value does not match its address: it was "
                 "altered or truncated, or the encryption key is another one"
             )
+        self._seen.note(address, frame, piece)
         return piece
 
     def seal(self, plain: Any) -> bytes:
@@ -263,6 +272,33 @@ class Codec:
                 f"a value cannot be decrypted ({type(error).__name__}): the key is another one, or "
                 "the bytes were altered"
             ) from error
+
+
+class SeenChunks:
+    """Chunks that were sealed or opened last, up to SEEN_BYTES: equal frames hold equal pieces."""
+
+    def __init__(self, limit: int = SEEN_BYTES) -> None:
+        self._left = limit
+        self._chunks: dict[Address, tuple[bytes, bytes]] = {}
+        self._lock = FreshLock()
+
+    def piece(self, address: Address, frame: bytes) -> bytes | None:
+        """What this frame is known to hold under this address."""
+        seen = self._chunks.get(address)
+        return None if seen is None or seen[0] != frame else seen[1]
+
+    def note(self, address: Address, frame: bytes, piece: bytes) -> None:
+        """This frame holds this piece, and this is its address."""
+        with self._lock:
+            self._forget(address)
+            self._chunks[address] = (frame, piece)
+            self._left -= len(frame) + len(piece)
+            while self._left < 0:
+                self._forget(next(iter(self._chunks)))
+
+    def _forget(self, address: Address) -> None:
+        frame, piece = self._chunks.pop(address, (b"", b""))
+        self._left += len(frame) + len(piece)
 
 
 class Lent(Generic[T]):

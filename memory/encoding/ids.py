@@ -15,6 +15,8 @@ _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
 def storable(text: str) -> str:
     """The text as PostgreSQL can store it; almost always the text itself."""
+    if type(text) is not str:
+        text = str.__str__(text)  # psycopg would send the name of an enum's member
     if _UNSAFE.search(text) is None:
         return text
     return _UNSAFE.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)

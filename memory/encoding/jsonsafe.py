@@ -13,13 +13,31 @@ from memory.encoding.ids import original, storable
 
 _NOTHING = object()
 _TOO_LARGE = 10**300
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: an enum of texts as text, a scalar of numpy's as a number."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Mapping):
+        return {plain(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    return value
 
 
 def to_jsonb(value: Mapping[str, Any]) -> tuple[str, bool]:
     """JSON text for a jsonb column, and whether jsonb gives back exactly this value."""
     keep = _Keep()
     kept = keep(value)
-    return json.dumps(kept, ensure_ascii=False), keep.exact
+    return _as_text(kept), keep.exact
 
 
 def is_exact(value: Any) -> bool:
@@ -101,7 +119,7 @@ class _Keep:
                 return value
             case int() if type(value) is int and abs(value) < _TOO_LARGE:
                 return value
-            case float() if math.isfinite(value):
+            case float() if type(value) is float and math.isfinite(value):
                 if "e" in repr(value) or (value == 0 and math.copysign(1, value) < 0):
                     self.exact = False
                 return value

@@ -1,4 +1,4 @@
-"""Where the elements of a msgpack array end, without decoding them.
+"""Where the elements of a msgpack array end, without decoding them; the heads of some formats.
 
 Source: MessagePack specification, "Formats".
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8}
 FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+FIXED_EXTENSIONS = {1: 0xD4, 2: 0xD5, 4: 0xD6, 8: 0xD7, 16: 0xD8}
 # Format -> (bytes of the length field, bytes after it that the length does not count).
 SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
 SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
@@ -32,6 +33,25 @@ TOLD_BY_FIRST = [_told_by(head) for head in range(256)]
 """For each first byte that says all: the bytes and the items that follow it."""
 
 MOST_ITEMS = 50_000
+
+
+def array_head(count: int) -> bytes:
+    """What comes before the elements of an array."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    if count < 1 << 16:
+        return b"\xdc" + count.to_bytes(2, "big")
+    return b"\xdd" + count.to_bytes(4, "big")
+
+
+def extension_head(code: int, size: int) -> bytes:
+    """What comes before the data of an extension value."""
+    if size < 1 << 8:
+        fixed = FIXED_EXTENSIONS.get(size)
+        return bytes((0xC7, size, code) if fixed is None else (fixed, code))
+    if size < 1 << 16:
+        return bytes((0xC8, size >> 8, size & 0xFF, code))
+    return b"\xc9" + size.to_bytes(4, "big") + bytes((code,))
 
 
 def array_elements(data: bytes) -> tuple[int, Sequence[int]] | None:

@@ -9,6 +9,7 @@ import importlib
 import re
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -23,6 +24,9 @@ RAW = "raw"
 """In place of a method's name: the fields are those of the object itself."""
 
 _set = object.__setattr__
+NAMING = ("name", "path")
+NAMING_ERRORS = (ImportError, NameError, AttributeError)
+"""They have these beside their arguments."""
 _FILLED = (set, frozenset, deque, OrderedDict, Counter, defaultdict)
 """What takes the elements of anything; a range has as many as it says."""
 _RATIO = re.compile(r"-?\d+(/\d+)?")
@@ -60,8 +64,9 @@ def model(cls: Any, values: dict[str, Any], rest: Sequence[Any]) -> Any:
         _set(made, "__dict__", values)
         if issubclass(cls, BaseModel):
             _set(made, "__pydantic_fields_set__", set(values if fields_set is None else fields_set))
-            _set(made, "__pydantic_extra__", extra)
-            _set(made, "__pydantic_private__", private)
+            if not cls.__pydantic_root_model__:  # which has these two for all its instances
+                _set(made, "__pydantic_extra__", extra)
+                _set(made, "__pydantic_private__", private)
         else:
             _set(made, "__fields_set__", set(values if fields_set is None else fields_set))
             for name, value in (private or {}).items():
@@ -107,10 +112,11 @@ def from_fields(cls: Any, values: dict[str, Any], rest: Sequence[Any]) -> Any:
     if not rest or rest[0] != RAW or not isinstance(cls, type):
         return cls(**values)
     others = rest[1] if len(rest) > 1 else {}
+    beside = rest[2] if len(rest) > 2 else {}
     if dataclasses.is_dataclass(cls):
         if {f.name for f in dataclasses.fields(cls)} == values.keys() | others.keys():
             made = cls.__new__(cls)
-            for name, value in (*values.items(), *others.items()):
+            for name, value in (*values.items(), *others.items(), *beside.items()):
                 _set(made, name, value)
             return made
     elif values.keys() == set(getattr(cls, "_fields", ())):
@@ -141,11 +147,20 @@ def exception(cls: Any, arguments: Sequence[Any], attributes: Mapping[str, Any] 
     if not (isinstance(cls, type) and issubclass(cls, BaseException)):
         raise CorruptedCheckpointError(f"{cls!r} is no exception")
     require_as_stored(cls, arguments)
-    made = cls.__new__(cls, *arguments)
-    made.args = tuple(arguments)
-    if attributes:
-        made.__dict__.update(attributes)
+    made = built_in(cls).__new__(cls, *arguments)
+    with suppress(TypeError):  # a class that never called it has other arguments
+        built_in(cls).__init__(made, *arguments)
+    for name, value in (attributes or {}).items():
+        if name == "args" or (name in NAMING and isinstance(made, NAMING_ERRORS)):
+            setattr(made, name, value)
+        else:
+            made.__dict__[name] = value
     return made
+
+
+def built_in(cls: type[BaseException]) -> Any:
+    """The class that an exception is made of, which may keep arguments where nothing shows them."""
+    return next(base for base in cls.__mro__ if base.__module__ == "builtins")
 
 
 def array(dtype: Any, shape: Sequence[int], order: str, buffer: bytes) -> Any:

@@ -32,7 +32,8 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from memory.encoding import restoring
 from memory.encoding.classes import Aliases, AllowList, TypeKey
-from memory.encoding.packed import PackedMessages
+from memory.encoding.msgpack import array_head
+from memory.encoding.packed import PackedMessages, framed
 from memory.encoding.shapes import (
     EXT_BIG_INTEGER,
     EXT_EXCEPTION,
@@ -157,6 +158,8 @@ class BorealisSerializer(JsonPlusSerializer):
     # -- writing
 
     def _pack(self, obj: Any) -> bytes:
+        if type(obj) is list and (packed := self._pack_messages(obj)) is not None:
+            return packed
         try:
             packed = self._packb(obj, PACK_TEXT_KEYS)
         except AgentMemoryError:
@@ -169,6 +172,31 @@ class BorealisSerializer(JsonPlusSerializer):
             if _BINARY.search(packed) is None or not needs_marks(obj):
                 return packed
         return self._packb(mark(obj), PACK)
+
+    def _pack_messages(self, messages: list[Any]) -> bytes | None:
+        """A list of messages alone, as ormsgpack packs it; None for any other list.
+
+        Asking for each through its hook costs more than all the bytes that are kept.
+        """
+        if not all(map(is_langchains, map(type, messages))):
+            return None
+        parts = self._packed.framed(messages)
+        for place, part in enumerate(parts):
+            if part is not None:
+                continue
+            try:
+                parts[place] = framed(self._message(messages[place]))
+            except AttributeError:
+                return None  # it was made without its constructor: refused as any other value is
+        return b"".join((array_head(len(messages)), *parts))  # type: ignore[arg-type]
+
+    def _message(self, message: Any) -> bytes:
+        """What the extension value of a message, or a document, holds."""
+        data = self._packed.get(message)
+        if data is None:
+            data = self._pack(self._shapes.message(message))
+            self._packed.note(message, data)
+        return data
 
     def _packb(self, obj: Any, option: int) -> bytes:
         _reason.error = None
@@ -185,11 +213,7 @@ class BorealisSerializer(JsonPlusSerializer):
         try:
             if is_langchains(type(obj)):
                 # Messages, mostly: the rest of this method only costs time for them.
-                data = self._packed.get(obj)
-                if data is None:
-                    data = self._pack(self._shapes.message(obj))
-                    self._packed.note(obj, data)
-                return ormsgpack.Ext(EXT_PYDANTIC_V2, data)
+                return ormsgpack.Ext(EXT_PYDANTIC_V2, self._message(obj))
             if isinstance(obj, Marked):
                 return ormsgpack.Ext(obj.code, obj.data if obj.packed else self._pack(obj.data))
             if isinstance(obj, Unreadable):
@@ -228,11 +252,13 @@ class BorealisSerializer(JsonPlusSerializer):
             return data.decode("utf-8", "surrogatepass")
         if code == EXT_BIG_INTEGER:
             return int.from_bytes(data, "big", signed=True)
+        if code == EXT_PYDANTIC_V2 and (made := self._packed.again(data)) is not None:
+            return made
         value = self._unpack(data)
         if code == EXT_PYDANTIC_V2 and len(value) == LANGCHAINS_LENGTH:
             cls = self._allowed.langchains(value[0], value[1])
             if cls is not None and (made := restoring.message(cls, value[2])) is not None:
-                self._packed.note(made, bytes(data))
+                self._packed.note_read(made, data)
                 return made
         match code:
             case c if c == EXT_TUPLE:

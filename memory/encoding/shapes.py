@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import decimal
 import fractions
+import functools
 import ipaddress
 import pathlib
 import re
@@ -31,7 +32,7 @@ from langgraph.store.base import Item
 from pydantic import BaseModel
 
 from memory.encoding.classes import ALWAYS_ALLOWED, BASES, AllowList
-from memory.encoding.restoring import RAW
+from memory.encoding.restoring import NAMING, NAMING_ERRORS, RAW, built_in
 from memory.errors import NotSerializableError
 
 # Codes of our own, far from LangGraph's 0 to 7.
@@ -162,6 +163,8 @@ class Shapes:
             return EXT_CONSTRUCTOR_KW_ARGS, [*self._name(obj), dict(obj._asdict()), RAW]
         if hasattr(obj, "__fields_set__") and hasattr(obj, "__fields__"):
             return self._old_model(obj)
+        if hasattr(obj, "unicode_string"):
+            return self._address(obj)
         if hasattr(obj, "get_secret_value"):
             return EXT_CONSTRUCTOR_SINGLE_ARG, [*self._name(obj), obj.get_secret_value()]
         for base in BASES:
@@ -183,8 +186,17 @@ class Shapes:
         return EXT_CONSTRUCTOR_POS_ARGS, [*self._name(obj), list(obj.parts)]
 
     def _exception(self, obj: BaseException) -> Shape:
-        attributes = dict(vars(obj)) or None
-        return EXT_EXCEPTION, [*self._name(obj), list(obj.args), attributes]
+        attributes = dict(vars(obj))
+        if isinstance(obj, NAMING_ERRORS):
+            named = {name: getattr(obj, name, None) for name in NAMING}
+            attributes |= {name: value for name, value in named.items() if value is not None}
+        if isinstance(obj, BaseExceptionGroup):
+            # A class with a constructor of its own leaves that one's arguments in `args`.
+            arguments: Iterable[Any] = (obj.message, list(obj.exceptions))
+            attributes["args"] = obj.args
+        else:
+            arguments = built_in(type(obj)).__reduce__(obj)[1]  # also names of files
+        return EXT_EXCEPTION, [*self._name(obj), list(arguments), attributes or None]
 
     def _model(self, obj: Any) -> Shape:
         cls = type(obj)
@@ -231,7 +243,22 @@ class Shapes:
         if type(obj).__module__.startswith("langgraph."):
             return EXT_CONSTRUCTOR_KW_ARGS, [*name, given]
         others = {f.name: getattr(obj, f.name) for f in fields if not f.init}
-        return EXT_CONSTRUCTOR_KW_ARGS, [*name, given, RAW, others]
+        shape = [*name, given, RAW, others]
+        beside = {
+            key: value
+            for key, value in getattr(obj, "__dict__", {}).items()
+            if key not in given
+            and key not in others
+            and not isinstance(getattr(type(obj), key, None), functools.cached_property)
+        }
+        return EXT_CONSTRUCTOR_KW_ARGS, [*shape, beside] if beside else shape
+
+    def _address(self, obj: Any) -> Shape:
+        """A URL of pydantic's."""
+        shape = [*self._name(obj), str(obj)]
+        if type(obj)(str(obj)) != obj:
+            raise _refusal(obj)
+        return EXT_CONSTRUCTOR_SINGLE_ARG, shape
 
     def _subclass(self, obj: Any, base: type) -> Shape:
         cls = type(obj)
@@ -285,12 +312,19 @@ def _datetime(value: datetime) -> Shape:
         raise NotSerializableError(
             f"a datetime of the zone {value.tzinfo!r} cannot be stored; use zoneinfo.ZoneInfo"
         )
-    return EXT_METHOD_SINGLE_ARG, ["datetime", "datetime", value.isoformat(), "fromisoformat"]
+    text = value.isoformat()
+    if repr(datetime.fromisoformat(text)) == repr(value):
+        return EXT_METHOD_SINGLE_ARG, ["datetime", "datetime", text, "fromisoformat"]
+    # A zone with a name, the second of two hours: as `datetime.now().astimezone()` has them.
+    names = ("year", "month", "day", *_TIME)
+    return EXT_CONSTRUCTOR_KW_ARGS, ["datetime", "datetime", {n: getattr(value, n) for n in names}]
+
+
+_TIME = ("hour", "minute", "second", "microsecond", "tzinfo", "fold")
 
 
 def _time(value: time) -> Shape:
-    names = ("hour", "minute", "second", "microsecond", "tzinfo", "fold")
-    return EXT_CONSTRUCTOR_KW_ARGS, ["datetime", "time", {n: getattr(value, n) for n in names}]
+    return EXT_CONSTRUCTOR_KW_ARGS, ["datetime", "time", {n: getattr(value, n) for n in _TIME}]
 
 
 def _zone(value: ZoneInfo) -> Shape:

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import sql
 
-from memory.encoding.jsonsafe import contains, equal, to_jsonb
+from memory.encoding.jsonsafe import contains, equal, plain, to_jsonb
 from memory.errors import ConfigurationError
 
 Path = tuple[str, ...]
@@ -49,7 +49,7 @@ def _entry(key: str, wanted: Any) -> Condition:
         return _logical(key, [to_sql(inner) for inner in filters_of(key, wanted)])
     if key.startswith("$"):
         raise unknown_operator(key, LOGICAL)
-    return _compare((key,), wanted)
+    return _compare((key,), plain(wanted))
 
 
 def filters_of(name: str, wanted: Any) -> list[Mapping[str, Any]]:
@@ -81,7 +81,7 @@ def matches(value: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:
 
 def _entry_matches(value: Mapping[str, Any], key: str, wanted: Any) -> bool:
     if key not in LOGICAL:
-        return _matches(value.get(key, MISSING), wanted)
+        return _matches(value.get(key, MISSING), plain(wanted))
     found = [matches(value, inner) for inner in filters_of(key, wanted)]
     return {"$and": all(found), "$or": any(found), "$not": not any(found)}[key]
 
@@ -227,6 +227,7 @@ def _operate(value: Any, name: str, operand: Any) -> bool:
     if name not in _ORDER:
         raise unknown_operator(name, OPERATORS)
     _require_ordered(name, operand)
+    value = plain(value)
     both_text = isinstance(value, str) and isinstance(operand, str)
     both_numbers = _is_number(value) and _is_number(operand)
     return (both_text or both_numbers) and _ORDER[name][1](value, operand)

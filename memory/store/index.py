@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -35,7 +36,8 @@ class BorealisIndexConfig(IndexConfig, total=False):
     language: the text search configuration of hybrid searches; by default "auto", each text's own.
     exact_up_to: a namespace of so many vectors is searched exactly, a larger one by the index;
         without it, whichever costs less.
-    own_indexes: at most so many big namespaces have an HNSW index of their own (16; 0: none).
+    own_indexes: at most so many big namespaces have an HNSW index of their own (16; alike for all
+        workers, but with 0 one leaves them alone).
     """
 
     distance_type: Distance
@@ -123,6 +125,11 @@ class Index:
         }
 
     @property
+    def own_settings(self) -> dict[str, Any]:
+        """What the index of a namespace is made for."""
+        return {**self.settings, **self.parameters}
+
+    @property
     def column_type(self) -> sql.Composable:
         """The type of the column, with its dimensions."""
         kind = "halfvec" if self.vector_type == "halfvec" else "vector"
@@ -153,7 +160,11 @@ class Index:
     ) -> Iterator[tuple[str, str]]:
         """(field name, text) pairs to embed of a value."""
         for path, tokens in self.fields if index is None else _tokenized(index):
-            found = get_text_at_path(value, tokens)
+            try:
+                found = get_text_at_path(value, tokens)
+            except TypeError:  # something is not JSON: a date, a set, keys that do not compare
+                shown = json.loads(json.dumps(value, default=str, skipkeys=True))
+                found = get_text_at_path(shown, tokens)
             for number, text in enumerate(found):
                 yield (f"{path}.{number}" if len(found) > 1 else path), text
 

@@ -10,19 +10,17 @@ from psycopg import sql
 
 from memory.database.scope import Scope
 from memory.database.steps import FetchAll, FetchOne, Steps
-from memory.database.vectors import array
+from memory.database.vectors import VECTORS_A_STATEMENT, array
 from memory.encoding.codec import Codec
 from memory.encoding.ids import original, storable
 from memory.encoding.jsonsafe import to_jsonb
 from memory.encoding.locating import placed
 from memory.errors import ConfigurationError, NotSerializableError, TypeNotAllowedError
+from memory.lifetimes import lifetime
 from memory.store.index import Index
 from memory.words import SIMPLE, cleaned, configurations
 
 Namespace = tuple[str, ...]
-
-VECTORS_A_STATEMENT = 1000
-"""Each is a parameter, of which the protocol allows 65,535."""
 
 LIVE: LiteralString = "(i.expires_at is null or i.expires_at > now())"
 GET: LiteralString = (
@@ -89,18 +87,17 @@ class PreparedPut:
 
     def add(self, codec: Codec, op: PutOp, index: Index | None) -> None:
         """Add an item. Raises TypeNotAllowedError for a value that the serializer refuses."""
-        value = dict(op.value or {})
+        if not isinstance(op.value, Mapping):
+            kind = type(op.value).__name__
+            raise ConfigurationError(f"the value of item {op.key!r} is a {kind}; it must be a dict")
+        value = dict(op.value)
         text, exact = to_jsonb(value)
         if codec.cipher is not None:
             text, exact = "{}", False
         self.keys.append(storable(op.key))
         self.values.append(text)
         self.sealed.append(None if exact else _sealed(codec, op.key, value))
-        if op.ttl is not None and op.ttl <= 0:
-            raise ConfigurationError(
-                f"the ttl of item {op.key!r} is {op.ttl} minutes; it must be positive, or None"
-            )
-        self.ttls.append(None if op.ttl is None else timedelta(minutes=float(op.ttl)))
+        self.ttls.append(lifetime(op.ttl, f"the ttl of item {op.key!r}"))
         texts = []
         if index is not None and op.index is not False:
             texts = list(index.texts(value, op.index))

@@ -7,20 +7,26 @@ A worker that puts into such a namespace maintains two indexes, so there are few
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from psycopg import sql
 
 from memory.database.scope import Scope
-from memory.database.steps import Execute, FetchAll, FetchOne, Plan, Steps, attempt
+from memory.database.steps import Execute, FetchAll, FetchOne, Plan, Steps, Stop, attempt
 from memory.encoding.ids import original
 from memory.errors import ConfigurationError
 from memory.store.index import Index
 from memory.store.planning import STILL_WORTH, WORTH, gain
-from memory.store.vectors import ann_index
-
-OWN_PREFIX = "memory_vectors_of_"
-"""Followed by the key of the namespace."""
+from memory.store.vectors import (
+    OWN_NAME,
+    OWN_PREFIX,
+    ann_index,
+    forget_settings,
+    keep_settings,
+    kept_settings,
+    require_own,
+    require_settings,
+)
 
 VECTORS: LiteralString = (
     "select ns_key, count(*) from {schema}.memory_vectors group by ns_key order by ns_key"
@@ -75,10 +81,12 @@ def decide(vectors: Mapping[int, int], have: Mapping[int, bool], most: int) -> D
     )
 
 
-def tend(scope: Scope, index: Index, deadline: float) -> Plan[bool]:
+def tend(scope: Scope, index: Index, deadline: float, stop: Stop | None = None) -> Plan[bool]:
     """Make the indexes that are worth it and remove those that are not; whether any was.
 
-    deadline: seconds for each. Raises ConfigurationError for a role that does not own the tables.
+    deadline: seconds for each. stop: where nobody asked for it; then what another worker's
+    configuration has made is an error, and not made otherwise. Raises ConfigurationError also for a
+    role that does not own the tables, and where the index of all vectors is another.
     """
 
     def look() -> Steps[Decision]:
@@ -88,15 +96,25 @@ def tend(scope: Scope, index: Index, deadline: float) -> Plan[bool]:
                 f"indexes of schema {scope.schema!r} are made by the owner of its tables, and "
                 "this role is not"
             )
-        have = yield from _own(scope)
+        kept = yield from kept_settings(scope.schema)
+        require_settings(scope.schema, kept, index)
+        if stop is not None:
+            require_own(kept, index)
+        have = yield from _own(scope, index)
         rows = yield FetchAll(scope.render(VECTORS))
+        most = {"most": index.own_indexes}
+        if kept.get(OWN_NAME) != most:
+            yield from keep_settings(scope.schema, OWN_NAME, most)
         return decide(dict(rows), have, index.own_indexes)
 
-    decision = yield from attempt(look)
-    for key in decision.remove:
-        yield from attempt(partial(_drop, scope, key), alone=True, deadline=deadline)
-    for key in decision.make:
-        yield from attempt(partial(_make, scope, index, key), alone=True, deadline=deadline)
+    decision = yield from attempt(look, stop=stop)
+    for work, keys in (
+        (partial(_drop, scope), decision.remove),
+        (partial(_make, scope, index), decision.make),
+    ):
+        for key in keys:
+            steps: Any = partial(work, key)
+            yield from attempt(steps, alone=True, deadline=deadline, stop=stop)
     return bool(decision.make or decision.remove)
 
 
@@ -115,26 +133,35 @@ def indexes(scope: Scope) -> Steps[list[VectorIndex]]:
     )
 
 
-def _own(scope: Scope) -> Steps[dict[int, bool]]:
+def _own(scope: Scope, index: Index) -> Steps[dict[int, bool]]:
     """Namespaces that have an index, and whether it is of use, or will be: it is being made."""
     rows = yield FetchAll(INDEXES, (_vectors(scope),))
-    keyed = ((_key(name), valid or being_made) for name, valid, _, being_made in rows)
-    return {key: good for key, good in keyed if key is not None}
+    kept = yield from kept_settings(scope.schema)
+    found = {}
+    for name, valid, _, being_made in rows:
+        key = _key(name)
+        if key is not None:
+            found[key] = being_made or (valid and kept.get(name) == index.own_settings)
+    return found
 
 
 def _make(scope: Scope, index: Index, key: int) -> Steps[None]:
-    have = yield from _own(scope)
+    have = yield from _own(scope, index)
     if have.get(key):
         return  # by another process meanwhile, or by an attempt whose answer was lost
     if key in have:
         yield from _drop(scope, key)
     name = f"{OWN_PREFIX}{key}"
+    # Before it is there: one of which nothing is known is made again.
+    yield from keep_settings(scope.schema, name, index.own_settings)
     yield Execute(ann_index(scope.identifier, index, name, concurrently=True, namespace=key))
 
 
 def _drop(scope: Scope, key: int) -> Steps[None]:
-    name = sql.Identifier(scope.schema, f"{OWN_PREFIX}{key}")
-    yield Execute(sql.SQL("drop index concurrently if exists {}").format(name))
+    name = f"{OWN_PREFIX}{key}"
+    statement = sql.SQL("drop index concurrently if exists {}")
+    yield Execute(statement.format(sql.Identifier(scope.schema, name)))
+    yield from forget_settings(scope.schema, name)
 
 
 def _key(name: str) -> int | None:

@@ -5,6 +5,7 @@ A search returns the rows that exist: exactly or through the index, whichever co
 follow those that have one.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
@@ -21,7 +22,6 @@ from memory.errors import AgentMemoryError
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
 from memory.store.items import LIVE, item_value, path_of, search_item
-from memory.store.own_indexes import OWN_PREFIX
 from memory.store.planning import (
     COUNT_UP_TO,
     Approximate,
@@ -31,6 +31,7 @@ from memory.store.planning import (
     candidates_for,
     choose,
 )
+from memory.store.vectors import OWN_PREFIX
 from memory.words import HIT, parameters_of, words_of
 
 log = structlog.get_logger(__name__)
@@ -78,7 +79,8 @@ class Search:
         self._sizes, self._renewing = sizes, renewing
         self._scope, self._codec, self._op = scope, codec, op
         # A vector of zeros is like nothing: the latest first, as without a query.
-        self._index, self._vector = index, vector if vector and any(vector) else None
+        self._index = index
+        self._vector = vector if vector is not None and any(vector) else None
         self._where, self._parameters = self._scope_conditions()
         self._wanted = max(op.offset, 0) + max(op.limit, 0)
 
@@ -87,7 +89,7 @@ class Search:
         if self._op.limit <= 0:
             return []
         rows = yield from self._ranked()
-        found = rows[self._op.offset : self._wanted]
+        found = rows[max(self._op.offset, 0) : self._wanted]
         if self._op.refresh_ttl:
             self._renewing += [row[7] for row, _ in found if row[6] is not None]
         items = (self._readable(row, score) for row, score in found)
@@ -176,24 +178,29 @@ class Search:
         return (yield from self._exact(limit))
 
     def _counted(self) -> Steps[Sizes]:
+        assert self._index is not None
         prefix = tuple(self._op.namespace_prefix)
         sizes = self._sizes.get(prefix)
         if sizes is None:
             bounds, parameters = self._namespace_conditions()
             table = sql.Identifier(self._scope.schema, "memory_vectors").as_string()
             own = sql.Identifier(self._scope.schema, OWN_PREFIX).as_string().removesuffix('"')
+            settings = json.dumps(self._index.own_settings)
             statement = sql.SQL(
                 "select (select count(*) from (select from {schema}.memory_vectors v"
                 " where {within} limit %s) few),"
                 " (select reltuples::bigint from pg_class where oid = to_regclass(%s)),"
                 " (select extversion from pg_extension where extname = 'vector'),"
                 " single.ns_key, exists (select from pg_index where indisvalid"
-                "  and indexrelid = to_regclass(%s::text || single.ns_key || '\"'))"
+                "  and indexrelid = to_regclass(%s::text || single.ns_key || '\"')"
+                "  and exists (select from {schema}.memory_index_settings"
+                "   where name = %s || single.ns_key::text and settings = %s::jsonb))"
                 " from (select min(ns_key) as ns_key, count(*) as number from ("
                 "  select n.ns_key from {schema}.memory_namespaces n where {bounds} limit 2) found"
                 " ) few left join lateral (select few.ns_key where few.number = 1) single on true"
             ).format(schema=self._scope.identifier, within=self._within(bounds), bounds=bounds)
-            row = yield FetchOne(statement, (*parameters, COUNT_UP_TO, table, own, *parameters))
+            asked = (COUNT_UP_TO, table, own, OWN_PREFIX, settings)
+            row = yield FetchOne(statement, (*parameters, *asked, *parameters))
             version = tuple(int(part) for part in row[2].split(".") if part.isdigit())
             sizes = Sizes(int(row[0]), max(int(row[0]), int(row[1])), version, row[3], bool(row[4]))
             self._sizes.note(prefix, sizes)

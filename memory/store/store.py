@@ -1,11 +1,11 @@
 """`BorealisStore`: LangGraph's long-term memory in PostgreSQL."""
 
+import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Self, Unpack
 
-import psycopg
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.store.base import (
     BaseStore,
@@ -23,12 +23,13 @@ from memory.database.connections import ConnectionSource, PoolOptions
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.database.schema import DEFAULT_SCHEMA, install
 from memory.database.scope import Scope
-from memory.database.steps import Embed, Plan, Steps, attempt, together
+from memory.database.steps import Embed, Plan, Steps, Stop, attempt, together
 from memory.database.sweeper import Sweeper
 from memory.embeddings import check_vectors, probed_dimensions
 from memory.encoding.codec import Codec
 from memory.encoding.serde import BorealisSerializer
-from memory.errors import ConfigurationError, SetupRequiredError
+from memory.errors import ConfigurationError
+from memory.lifetimes import lifetime
 from memory.store.index import BorealisIndexConfig, Index
 from memory.store.items import (
     by_one_statement,
@@ -47,7 +48,8 @@ from memory.store.remembered import RememberedItem, remembered, with_scores
 from memory.store.searching import Search
 from memory.store.tables import ITEMS_COMPONENT
 from memory.store.tending import Tending
-from memory.store.vectors import NEW_INDEX, install_vectors, reindex_vectors
+from memory.store.vectors import install_vectors, reindex_vectors
+from memory.words import require_language
 
 SWEEP_BATCH = 1000
 REEMBED_BATCH = 200
@@ -93,11 +95,11 @@ class BorealisStore(DriverOwner, BaseStore):
             raise ConfigurationError(
                 "an encrypted store keeps no words to search by; leave `hybrid` out"
             )
-        _check_ttl(ttl)
+        lifetime((ttl or {}).get("default_ttl"), "default_ttl")
         self.ttl_config = ttl
         self._sizes = KnownSizes()
         self._sweeper = Sweeper(self.sweep_ttl)
-        self._tending = Tending(self.tend_indexes)
+        self._tending = Tending(self._tend_beside)
 
     @classmethod
     def from_conn_string(cls, conn_string: str, **options: Any) -> Self:
@@ -214,13 +216,20 @@ class BorealisStore(DriverOwner, BaseStore):
         return self._sweeper.stop(timeout)
 
     def close(self) -> None:
-        """Stop the sweeper and close the connections that no other object uses."""
+        """Stop what runs beside, and close the connections that no other object uses.
+
+        It waits for a sweep, which is short. An index that is being made in the background is
+        cancelled: what is there of it serves no search, and whoever tends the indexes next makes
+        it again.
+        """
         self._sweeper.stop(None)
+        self._tending.stop()
         super().close()
 
     async def aclose(self) -> None:
         """`close`, which does not wait for a sweep that is under way."""
         self._sweeper.ask_to_stop()
+        await asyncio.to_thread(self._tending.stop)
         await super().aclose()
 
     # -- plans
@@ -231,6 +240,8 @@ class BorealisStore(DriverOwner, BaseStore):
         def steps() -> Steps[None]:
             yield from install(self._scope.schema, ITEMS_COMPONENT)
             if self._index is not None:
+                if self._index.hybrid:
+                    yield from require_language(self._index.language)
                 yield from install_vectors(self._scope.schema, self._index)
 
         yield from attempt(steps, transaction=True)
@@ -251,20 +262,17 @@ class BorealisStore(DriverOwner, BaseStore):
         steps = partial(reindex_vectors, self._scope.schema, self._indexed())
         try:
             yield from attempt(steps, alone=True, deadline=deadline)
-        except (SetupRequiredError, psycopg.errors.DuplicateTable) as error:
-            if NEW_INDEX not in f"{error} {error.__cause__}":
-                raise
-            raise ConfigurationError(
-                "another reindex() ran at the same time and took this one's index; call it again"
-            ) from error
         finally:
             self._sizes.forget()
 
-    def _tend(self, deadline: float) -> Plan[bool]:
+    def _tend_beside(self, stop: Stop) -> bool:
+        return self._driver.run(self._tend(REINDEX_DEADLINE_SECONDS, stop))
+
+    def _tend(self, deadline: float, stop: Stop | None = None) -> Plan[bool]:
         self._indexed()
         yield from self._know_dimensions()
         try:
-            return (yield from tend(self._scope, self._indexed(), deadline))
+            return (yield from tend(self._scope, self._indexed(), deadline, stop))
         finally:
             self._sizes.forget()
 
@@ -367,9 +375,3 @@ class BorealisStore(DriverOwner, BaseStore):
             swept = yield from attempt(lambda: sweep_items(self._scope, SWEEP_BATCH))
             total += swept
         return total
-
-
-def _check_ttl(ttl: TTLConfig | None) -> None:
-    default = (ttl or {}).get("default_ttl")
-    if default is not None and default <= 0:
-        raise ConfigurationError(f"default_ttl is {default} minutes; it must be positive, or None")

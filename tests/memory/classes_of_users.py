@@ -3,9 +3,11 @@
 import collections
 import dataclasses
 import enum
+import functools
 from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr
+import pydantic.dataclasses
+from pydantic import BaseModel, Field, HttpUrl, PrivateAttr, RootModel, SecretStr
 
 T = TypeVar("T")
 
@@ -92,6 +94,34 @@ class Later:
         self.c = self.a + 1
 
 
+@dataclasses.dataclass
+class Derived:
+    a: int
+
+    def __post_init__(self) -> None:
+        self.double = self.a * 2
+
+    @functools.cached_property
+    def square(self) -> int:
+        return self.a**2
+
+
+@pydantic.dataclasses.dataclass
+class Checked:
+    a: int
+
+    def __post_init__(self) -> None:
+        self.double = self.a * 2
+
+
+class Many(RootModel[list[int]]):
+    pass
+
+
+class Page(BaseModel):
+    url: HttpUrl
+
+
 class Point(NamedTuple):
     x: Any
     y: Any
@@ -118,6 +148,13 @@ class MyError(Exception):
         self.code = code
 
 
+class Failures(ExceptionGroup[Exception]):
+    def __new__(cls, errors: list[Exception], code: int) -> "Failures":
+        made = super().__new__(cls, "failures", errors)
+        made.code = code
+        return made
+
+
 class Profile(BaseModel):
     name: str = ""
     best: Sub | None = None
@@ -133,5 +170,5 @@ class Typed(TypedDict):
 ALLOW = [
     *(Colour, Word, Number, Rights, Agent.Plan, Agent.Mood, Sub, SubMore, Holder, Aliased),
     *(Secretive, Private, Open, Box, Pair, Frozen, Later, Point, Old, MyStr, MyList, MyDict),
-    *(MyError, Profile),
+    *(MyError, Failures, Profile, Derived, Checked, Many, Page),
 ]

@@ -23,6 +23,8 @@ from memory.database.connections import ConnectionSource
 from tests.waiting import wait_until
 
 THREADS = 6
+PATIENCE_S = 600
+"""For all of many agents to get on: one that an operation's own deadline of 60 s ends fails."""
 MOST_GROWTH = 1.10
 MOST_CONNECTIONS = 24
 """Those that were cut off from the server are still seen for a moment beside their successors."""
@@ -227,7 +229,8 @@ def live_on(runtime: Runtime, cluster: ClusterHandle, *, loops: int, seconds: fl
         worker.start()
     begun = time.monotonic()
     for rounds, harm in enumerate(itertools.cycle(HARMS)):
-        wait_until(lambda since=[life.operations for life in lives]: got_on(since))  # type: ignore[misc]
+        before = [life.operations for life in lives]
+        wait_until(lambda since=before: got_on(since), PATIENCE_S)  # type: ignore[misc]
         if failures or (rounds >= len(HARMS) and time.monotonic() - begun > seconds):
             break
         if not warm and time.monotonic() - begun > seconds / 4:

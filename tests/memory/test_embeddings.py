@@ -23,6 +23,7 @@ from memory import (
 from memory.embeddings import embeddings_from
 from memory.embeddings.cached import ENTRY_BYTES
 from memory.errors import ConfigurationError, MissingExtraError
+from memory.store.index import Index
 
 
 class Counting(Embeddings):
@@ -124,7 +125,19 @@ def test_embeddings_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
             init_embeddings(wrong)
     with pytest.raises(ConfigurationError, match="takes no api_key"):
         init_embeddings("local", api_key="secret")
+    for wrong in ("hashed", "lokal", "nowhere"):
+        with pytest.raises(
+            ConfigurationError, match=rf"no embeddings {wrong!r}.*'hash:DIM.*e5-small"
+        ):
+            init_embeddings(wrong)
+    with pytest.raises(ConfigurationError, match="Did you mean 'hash'"):
+        Index.of({"embed": "hashed"})
+    for nothing in (5, {"model": "hash"}):
+        with pytest.raises(ConfigurationError, match="'hash' and 'hash:DIMENSIONS'"):
+            embeddings_from(nothing)
     pytest.importorskip("langchain")
+    with pytest.raises(ConfigurationError, match=r"(?s)'nowhere:x' \(.*'hash:DIMENSIONS'"):
+        init_embeddings("nowhere:x")
     monkeypatch.setattr("langchain.embeddings.init_embeddings", lambda *_, **__: Counting())
     named = init_embeddings("openai:text-embedding-3-small", dimensions=2)
     assert isinstance(named, CachedEmbeddings)

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,10 +53,23 @@ def same(a: Any, b: Any) -> bool:
         parts = (vars(a), a.__pydantic_extra__, a.__pydantic_private__)
         return all(map(same, parts, (vars(b), b.__pydantic_extra__, b.__pydantic_private__)))
     if dataclasses.is_dataclass(a) and not isinstance(a, Interrupt):
-        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+        fields = all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+        return fields and same(getattr(a, "__dict__", None), getattr(b, "__dict__", None))
     if isinstance(a, BaseException):
-        return same(a.args, b.args) and same(vars(a), vars(b))
+        named = ("filename", "filename2", "reason", "name", "path", "code", "value", "lineno")
+        parts = [(vars(e), str(e), [getattr(e, name, None) for name in named]) for e in (a, b)]
+        return same(a.args, b.args) and same(*parts)
+    if isinstance(a, (dt.datetime, dt.time)):
+        return repr(a) == repr(b)
     return bool(a == b)
+
+
+def raised(cause: Callable[[], Any]) -> BaseException:
+    try:
+        cause()
+    except BaseException as error:  # noqa: BLE001 - what it is, is what is stored
+        return error
+    raise AssertionError
 
 
 def holder_with_private() -> u.Private:
@@ -84,6 +98,9 @@ SPECIMENS: dict[str, Any] = {
     "further fields": u.Open(a=1, b=(2, 3)),
     "dataclass": u.Pair(u.Pair(1, []), [u.Frozen({1})]),
     "a field that the class sets": u.Later(1),
+    "what __post_init__ makes beside the fields": [u.Derived(2), u.Checked(2)],
+    "a model of a list": u.Many([1]),
+    "an address of the web": u.Page(url="http://a.b/c?d=%20"),
     "named tuples": [u.Point(1, (2,)), u.Old(1, 2)],
     "subclasses of str, list and dict": [u.MyStr("a"), u.MyList([1]), u.MyDict(a=1)],
     "defaultdict": collections.defaultdict(list, a=[1]),
@@ -103,6 +120,8 @@ SPECIMENS: dict[str, Any] = {
     "times": [
         dt.datetime(2024, 1, 1, tzinfo=ZoneInfo("Europe/Paris")),
         dt.time(1, 2, tzinfo=dt.UTC),
+        dt.datetime(2020, 10, 25, 2, 30, fold=1),
+        dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1), "CET")),
         dt.timedelta(days=1, microseconds=3),
     ],
     "paths, patterns, addresses": [
@@ -111,6 +130,17 @@ SPECIMENS: dict[str, Any] = {
         ipaddress.ip_address("::1"),
     ],
     "exceptions": [ValueError("x", 1), KeyError("k"), u.MyError(3)],
+    "exceptions of the interpreter": [
+        raised(pathlib.Path("/nonexistent/file").read_text),
+        OSError(18, "cross-device", "a", None, "b"),
+        raised(b"\xff".decode),
+        raised(lambda: compile("a b", "file", "exec")),
+        raised(lambda: __import__("no_such_module")),
+        raised(lambda: SPECIMENS.nothing),  # type: ignore[attr-defined]
+        StopIteration(5),
+        SystemExit(3),
+        u.Failures([ValueError(1)], 7),
+    ],
     "artifact": ToolMessage("x", tool_call_id="1", artifact=[Document("d", metadata={"a": (1,)})]),
     "messages": [AIMessage("x", tool_calls=[{"name": "t", "args": {"a": (1,)}, "id": "1"}])],
     "LangGraph's own": [Send("n", u.Sub(n=1)), Interrupt("v", id="1"), Command(update={"a": (1,)})],

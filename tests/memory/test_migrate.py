@@ -1,7 +1,9 @@
 """A database of PostgresSaver and PostgresStore, moved in place."""
 
+from datetime import timedelta
 from typing import Any, TypedDict
 
+import psycopg
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -76,6 +78,8 @@ def test_one_thread_of_an_unknown_class_stops_no_other(fresh_dsn: str) -> None:
     moved = migrate(fresh_dsn)
     assert (moved.threads, list(moved.refused)) == (2, ["b"])
     assert "Mine is not on the serializer's allow-list" in moved.refused["b"]
+    with BorealisSaver(fresh_dsn) as saver:
+        assert [thread.thread_id for thread in saver.threads()] == ["a", "c"]
     moved = migrate(fresh_dsn, allow=[Mine])
     assert (moved.threads, moved.refused) == (3, {})
     with BorealisSaver(fresh_dsn, allow=[Mine]) as saver:
@@ -87,3 +91,49 @@ def test_one_thread_of_an_unknown_class_stops_no_other(fresh_dsn: str) -> None:
 
 def test_a_database_without_langgraph_tables_is_left_alone(fresh_dsn: str) -> None:
     assert migrate(fresh_dsn) == Migrated(threads=0, checkpoints=0, items=0)
+
+
+def test_moving_again_keeps_what_was_put_since_and_takes_what_the_old_program_put(
+    fresh_dsn: str,
+) -> None:
+    ns = ("users",)
+    with PostgresStore.from_conn_string(fresh_dsn) as old, BorealisStore(fresh_dsn) as store:
+        old.setup()
+        for key in ("here", "there", "nowhere"):
+            old.put(ns, key, {"v": 1})
+        assert migrate(fresh_dsn).items == 3
+        store.put(ns, "here", {"v": 2})
+        old.put(ns, "there", {"v": 2})
+        before = [store.get(ns, key) for key in ("here", "nowhere")]
+        assert migrate(fresh_dsn).items == 1
+        assert [store.get(ns, key) for key in ("here", "nowhere")] == before
+        assert store.get(ns, "there") == old.get(ns, "there")
+
+
+def test_an_item_keeps_its_lifetime_and_when_it_expires(fresh_dsn: str) -> None:
+    times = (
+        'select key, expires_at, {} from {} where expires_at is not null order by key collate "C"'
+    )
+    with (
+        PostgresStore.from_conn_string(fresh_dsn, ttl={}) as old,
+        BorealisStore(fresh_dsn) as store,
+        psycopg.connect(fresh_dsn, autocommit=True) as admin,
+    ):
+        old.setup()
+        old.put(("a",), "long", {"v": 1}, ttl=60 * 24)
+        old.put(("a",), "short", {"v": 1}, ttl=0.4)
+        old.put(("a",), "endless", {"v": 1}, ttl=None)
+        admin.execute(
+            "update store set expires_at = now() + interval '5 minutes' where key = 'long'"
+        )
+        expected = admin.execute(times.format("ttl_minutes", "store")).fetchall()
+        assert migrate(fresh_dsn).items == 3
+        found = admin.execute(times.format("ttl", "borealis.memory_items")).fetchall()
+        assert [row[:2] for row in found] == [row[:2] for row in expected]
+        assert found[0][2] == timedelta(days=1)
+        assert store.get(("a",), "long") is not None
+        (renewed,) = admin.execute(
+            "select expires_at - now() from borealis.memory_items where key = 'long'"
+        ).fetchone() or (None,)
+        assert renewed is not None
+        assert renewed > timedelta(hours=23)

@@ -3,14 +3,17 @@
 import gc
 from typing import Any
 
+import ormsgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
+from memory.encoding.msgpack import array_head, extension_head
 from memory.encoding.packed import PackedMessages
 from memory.encoding.serde import BorealisSerializer
+from memory.errors import NotSerializableError
 
 
 def changes() -> list[Any]:
@@ -89,3 +92,77 @@ def test_a_message_is_read_as_its_constructor_makes_it(message: Any) -> None:
     ):
         assert getattr(read, name) == getattr(made, name)
     assert serde.dumps_typed(read) == serde.dumps_typed(message)
+
+
+@pytest.mark.parametrize("change", changes())
+def test_what_is_read_again_shares_nothing_that_can_change(change: Any) -> None:
+    serde = BorealisSerializer()
+    stored = serde.dumps_typed([AIMessage("x", id="1"), HumanMessage("y", id="2")])
+    change(serde.loads_typed(stored)[0])
+    for _ in range(3):
+        again = serde.loads_typed(stored)
+        made = BorealisSerializer().loads_typed(stored)
+        assert again == made == [AIMessage("x", id="1"), HumanMessage("y", id="2")]
+        for name in (
+            "__dict__",
+            "__pydantic_fields_set__",
+            "__pydantic_extra__",
+            "__pydantic_private__",
+        ):
+            assert getattr(again[0], name) == getattr(made[0], name)
+        assert serde.dumps_typed(again) == stored
+        change(again[0])
+
+
+@pytest.mark.parametrize(
+    "message", [AIMessage("x", response_metadata={"a": []}), HumanMessage(["a"]), HumanMessage("h")]
+)
+def test_only_what_cannot_change_inside_is_remembered(message: Any) -> None:
+    packed = PackedMessages()
+    packed.note_read(message, b"data")
+    again = packed.again(b"data")
+    assert again == (message if message.content == "h" else None)
+    assert again is not message
+
+
+def test_what_was_read_is_remembered_up_to_a_limit() -> None:
+    packed = PackedMessages(limit=5000)
+    for number in range(100):
+        packed.note_read(HumanMessage("x"), b"%03d" % number)
+    found = [n for n in range(100) if packed.again(b"%03d" % n) is not None]
+    assert found == list(range(91, 100))
+    packed.note_read(HumanMessage("x"), b"x" * 10_000)
+    assert packed.again(b"099") is packed.again(b"x" * 10_000) is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 65_535, 65_536])
+def test_the_head_of_an_array_is_ormsgpacks(count: int) -> None:
+    assert array_head(count) + b"\xc0" * count == ormsgpack.packb([None] * count)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8, 15, 16, 17, 255, 256, 65_535, 65_536])
+def test_the_head_of_an_extension_value_is_ormsgpacks(size: int) -> None:
+    data = b"x" * size
+    assert extension_head(5, size) + data == ormsgpack.packb(ormsgpack.Ext(5, data))
+
+
+@pytest.mark.parametrize("size", [0, 200, 70_000])
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_list_of_messages_is_packed_as_one_among_other_values(count: int, size: int) -> None:
+    messages: list[Any] = [HumanMessage("ä" * size, id=str(n)) for n in range(count)]
+    messages.append(
+        AIMessage("x", tool_calls=[{"name": "t", "args": {"\ud800": 2**70}, "id": "1"}])
+    )
+    serde = BorealisSerializer()
+    for _ in range(2):
+        packed = serde.dumps_typed(messages)[1]
+        assert b"\x81\xa1m" + packed == serde.dumps_typed({"m": messages})[1]
+        assert serde.loads_typed(("msgpack", packed)) == messages
+    assert serde.loads_typed(serde.dumps_typed([*messages, 1])) == [*messages, 1]
+
+
+def test_a_message_that_was_never_made_is_refused_in_a_list_too() -> None:
+    unmade = HumanMessage.__new__(HumanMessage)
+    for value in (unmade, [unmade], [HumanMessage("x"), unmade]):
+        with pytest.raises(NotSerializableError):
+            BorealisSerializer().dumps_typed(value)

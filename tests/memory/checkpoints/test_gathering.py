@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from memory.checkpoints.gathering import (
     MOST_ROUNDS,
+    REMEMBERED_DEPARTURES,
     Done,
     Entry,
     Gathering,
@@ -66,6 +67,41 @@ def test_the_input_the_writes_and_the_result_of_a_quick_step_are_one_batch() -> 
     assert gathering.next(second) == gathering.next(third) == Done(None)
 
 
+def test_writes_return_when_the_put_that_follows_them_waits_in_the_same_batch() -> None:
+    gathering = Gathered()
+    first, second, third, fourth = put("a"), writes("a"), put("b", on="a"), writes("b")
+    for entry in (first, second):
+        gathering.add(entry)
+    assert isinstance(gathering.next(second), Wait)
+    gathering.add(third)
+    assert second.wake.done()
+    assert gathering.next(second) == Done(None)
+    assert isinstance(gathering.next(third), Wait)
+    gathering.add(fourth)
+    last = put("c", on="b", company=False)
+    gathering.add(last)
+    assert gathering.next(third) == gathering.next(fourth) == Done(None)
+    sent = gathering.next(last)
+    assert contents(sent) == ["put a", "writes on a", "put b", "writes on b", "put c"]
+    assert isinstance(sent, Send)
+    gathering.ended(sent.batch, [None] * 5)
+    assert gathering.next(last) == Done(None)
+
+
+@pytest.mark.parametrize("kind", ["too late", "of others", "an interrupt", "another namespace"])
+def test_writes_wait_where_no_put_after_them_answers_for_them(kind: str) -> None:
+    gathering = Gathered()
+    first, second = writes("a", company=kind != "an interrupt"), put("b", on="a")
+    if kind == "of others":
+        second = put("b", on="c")
+    if kind == "another namespace":
+        second = Entry(Key("t", "n", "b"), "put b", True, True, (Key("t", "n", "z"), first.key))
+    for entry in (second, first) if kind == "too late" else (first, second):
+        gathering.add(entry)
+    assert not first.returned
+    assert not first.wake.done()
+
+
 def test_writes_that_come_before_their_put_let_it_return_too() -> None:
     gathering = Gathered()
     early, late = writes("a"), put("a")
@@ -101,6 +137,61 @@ def test_a_put_does_not_wait_for_writes_that_are_under_way_already() -> None:
     gathering.add(late)
     gathering.ended(sent.batch, [None])
     assert contents(gathering.next(late)) == ["put a"]
+
+
+def test_a_put_does_not_wait_for_writes_that_a_reader_has_stored_before_it() -> None:
+    gathering = Gathered()
+    gathering.add(writes("a"))
+    sent = ahead(gathering, "t", "")
+    assert isinstance(sent, Send)
+    gathering.ended(sent.batch, [None])
+    late = put("a")
+    gathering.add(late)
+    assert contents(gathering.next(late)) == ["put a"]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_writes_do_not_wait_for_a_put_that_has_gone_before_them(stored: bool) -> None:
+    """As where a reader has stored the checkpoint that both stand on."""
+    gathering = Gathered()
+    following, late = put("b", on="a", company=False), writes("a")
+    gathering.add(following)
+    sent = gathering.next(following)
+    assert isinstance(sent, Send)
+    if stored:
+        gathering.ended(sent.batch, [None])
+        gathering.add(late)
+    else:
+        gathering.add(late)
+        assert gathering.next(late) == Wait(sent.batch.ended, None)
+        gathering.ended(sent.batch, [None])
+    assert contents(gathering.next(late)) == ["writes on a"]
+
+
+def test_a_put_of_a_subgraph_that_has_gone_is_not_what_the_writes_it_stands_on_wait_for() -> None:
+    gathering = Gathered()
+    stands_on = (Key("t", "sub", "x"), Key("t", "", "a"))
+    of_subgraph = Entry(Key("t", "sub", "y"), "put y", True, False, stands_on)
+    gathering.add(of_subgraph)
+    sent = gathering.next(of_subgraph)
+    assert isinstance(sent, Send)
+    gathering.ended(sent.batch, [None])
+    waiting = writes("a")
+    gathering.add(waiting)
+    step = gathering.next(waiting)
+    assert isinstance(step, Wait)
+    assert step.seconds is not None
+
+
+def test_what_departed_is_not_remembered_without_end() -> None:
+    gathering = Gathered()
+    for number in range(REMEMBERED_DEPARTURES + 10):
+        entry = writes(f"{number}", company=False)
+        gathering.add(entry)
+        sent = gathering.next(entry)
+        assert isinstance(sent, Send)
+        gathering.ended(sent.batch, [None])
+    assert len(gathering._departed) == REMEMBERED_DEPARTURES
 
 
 def test_the_writes_that_let_a_put_return_get_its_error() -> None:
@@ -298,19 +389,8 @@ def test_a_reader_that_is_stopped_leaves_its_batch_to_its_calls_or_to_whoever_co
     gathering.withdraw(second)  # while the reader sends it
     assert gathering.rest("t") is None
     gathering.abandoned(sent.batch)
-    assert sent.batch.ended.cancelled() is False
+    assert sent.batch.ended.done() is False
     assert contents(gathering.rest("t")) == ["put a"]
-
-
-def test_nobody_who_stops_waiting_can_end_the_wait_of_others() -> None:
-    gathering = Gathered()
-    first = put("a", company=False)
-    gathering.add(first)
-    sent = gathering.next(first)
-    assert isinstance(sent, Send)
-    assert not sent.batch.ended.cancel()
-    assert not first.wake.cancel()
-    gathering.ended(sent.batch, [None])
 
 
 def test_a_call_whose_time_has_passed_fails_and_another_sends_the_rest() -> None:

@@ -26,7 +26,7 @@ from memory.errors import (
     OperationTimeoutError,
     SetupRequiredError,
 )
-from tests.memory.checkpoints.test_turns import LONG, ORPHANS, one
+from tests.memory.checkpoints.test_turns import CONFIG, LONG, ORPHANS, answer, graph_of, one
 from tests.waiting import wait_until
 
 WAIT = 30.0
@@ -96,6 +96,33 @@ def test_a_child_is_not_stored_when_its_parents_transaction_has_failed(
     with pytest.raises(psycopg.errors.CheckViolation):
         patient.put_writes(of_a_run(name), [("x", 1)], "task")
     assert one(fresh_dsn, CHECKPOINTS) == one(fresh_dsn, WRITES) == one(fresh_dsn, ORPHANS) == 0
+
+
+@pytest.mark.parametrize("durability", ["async", "sync"])
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_run_tells_of_writes_that_are_refused_whichever_call_stores_them(
+    fresh_dsn: str, saver: BorealisSaver, durability: Any, refused: int
+) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as admin:
+        admin.execute(
+            """create table seen (id bytea);
+            create function refuse() returns trigger language plpgsql as $$ begin
+                insert into seen select new.checkpoint_id
+                where not exists (select from seen where id = new.checkpoint_id);
+                if (select count(*) from seen) >= """
+            + str(refused)
+            + """ then raise check_violation; end if;
+                return new; end $$;
+            create trigger refuse before insert on borealis.memory_writes
+            for each row execute function refuse()"""
+        )
+    graph = graph_of(saver, answer, answer)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        graph.invoke({"messages": [("user", "x")]}, CONFIG, durability=durability)
+    assert one(fresh_dsn, ORPHANS) == 0
+    assert saver._writing._gathering.handed_in(None, None) == []
+    result = {"source": "loop", "step": 2}
+    assert result not in [t.metadata for t in saver.list(CONFIG)]
 
 
 def test_a_checkpoint_that_was_stored_although_its_answer_was_lost_has_children(

@@ -69,8 +69,8 @@ class Memories:
 
 
 WRITES: dict[str, tuple[bytes, Callable[[Memories], Any]]] = {
-    "put": (b"memory_put(", lambda m: m.put(m.latest, 3)),
-    "writes": (b"memory_put_writes(", lambda m: m.saver.put_writes(m.latest, [("y", 1)], "2")),
+    "put": (b"memory_step", lambda m: m.put(m.latest, 3)),
+    "writes": (b"memory_step", lambda m: m.saver.put_writes(m.latest, [("y", 1)], "2")),
     "delete": (b"memory_delete(", lambda m: m.saver.delete_thread("t")),
     "empty": (b"memory_drain(", lambda m: m.saver.delete_thread("t")),
     "runs": (b"memory_remove(", lambda m: m.saver.delete_for_runs(["r0", "r1"])),

@@ -168,8 +168,9 @@ def test_a_permit_that_nobody_waits_for_any_more_goes_to_the_next(fresh_dsn: str
     permits.release()
     assert permits.acquire(0)
     dsn = make_conninfo(fresh_dsn, application_name="held")
+    with BorealisSaver(dsn) as patient:
+        patient.setup()
     with BorealisSaver(dsn, pool_size=1, deadline=0.3) as saver:
-        saver.setup()
         assert saver._driver._sources.sync is not None
         held = saver._driver._sources.sync.connection(1e12)
         with held, pytest.raises(OperationTimeoutError, match="all 1 connections stayed busy"):

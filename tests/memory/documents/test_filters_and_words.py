@@ -14,6 +14,7 @@ from memory import BorealisVectorStore, HashEmbeddings
 from memory.encoding.jsonsafe import escaped, unescaped
 from memory.errors import ConfigurationError
 from memory.words import language_of, weighed
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -192,6 +193,35 @@ def test_hybrid_searches_take_any_k_and_any_length_of_question(fresh_dsn: str) -
             search_kwargs={"k": 4, "score_threshold": 0.9},
         )
         assert [d.page_content for d in by_threshold.invoke("boat number 7")] == ["boat number 7"]
+
+
+def test_without_a_column_of_words_an_index_of_contents_is_used_or_their_beginning(
+    fresh_dsn: str,
+) -> None:
+    """langchain-postgres makes such an index. Without one a content may be longer than it takes."""
+
+    def alike(texts: list[str]) -> list[list[float]]:
+        return [[1.0, 0.0]] * len(texts)
+
+    index = (
+        "create index of_words on borealis_documents using gin (to_tsvector('english', content))"
+    )
+    scans = "select idx_scan from pg_stat_user_indexes where indexrelname = 'of_words'"
+    with BorealisVectorStore(fresh_dsn, alike) as plain:
+        plain.setup(ann=False)
+        plain.add_texts(["a boat", "a hill"], ids=["boat", "hill"])
+        with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+            conn.execute(index)
+            without_scans = f"{fresh_dsn} options='-c enable_seqscan=off'"
+            with BorealisVectorStore(
+                without_scans, alike, hybrid=True, language="english"
+            ) as store:
+                assert store.similarity_search("boats", 1)[0].id == "boat"
+            wait_until(lambda: conn.execute(scans).fetchone() == (1,))
+            conn.execute("drop index of_words")
+        plain.add_texts([" ".join(f"w{number:x}é" for number in range(100_000))], ids=["long"])
+    with BorealisVectorStore(fresh_dsn, alike, hybrid=True) as store:
+        assert store.similarity_search("w1é", 1)[0].id == "long"
 
 
 def test_a_vector_of_zeros_has_a_score_of_zero_and_not_nan(fresh_dsn: str) -> None:

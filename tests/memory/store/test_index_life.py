@@ -8,10 +8,19 @@ import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.store.base import PutOp
 
-from memory import BorealisChatMessageHistory, BorealisStore, HashEmbeddings
+from memory import (
+    BorealisChatMessageHistory,
+    BorealisStore,
+    BorealisVectorStore,
+    HashEmbeddings,
+)
+from memory.database.steps import DatabaseStep, Execute, FetchAll, FetchOne, Steps
+from memory.documents.table import Layout, reindex_table
 from memory.encoding.encryption import AesGcm
 from memory.errors import ConfigurationError, CorruptedCheckpointError, NotSerializableError
 from memory.store.filters import matches
+from memory.store.index import Index
+from memory.store.vectors import reindex_vectors
 
 EMBED = HashEmbeddings(64)
 M = ("m",)
@@ -51,6 +60,83 @@ def test_another_kind_metric_or_type_is_an_error_until_reindex_makes_it(fresh_ds
         store_on(fresh_dsn).reindex()
     with pytest.raises(ConfigurationError, match=r"type vector\(64\), .* makes vector\(8"):
         BorealisStore(fresh_dsn, index={"embed": HashEmbeddings(8)}).setup()
+
+
+Interleaving = list[tuple[int, str | None]]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        # The second looks when the first has dropped the old index and not renamed its own.
+        [(0, "rename"), (1, "pg_index"), (0, None), (1, None)],
+        [(0, "drop index"), (1, "rename"), (0, None), (1, None)],
+        [(0, "rename"), (1, "drop index"), (0, None), (1, None)],
+        [(0, "drop index"), (1, "drop index"), (0, "rename"), (1, "rename"), (0, None), (1, None)],
+    ],
+)
+def test_of_two_that_reindex_at_once_the_last_has_its_way_in_whatever_order_their_steps_come(
+    fresh_dsn: str, order: Interleaving
+) -> None:
+    store_on(fresh_dsn).setup()
+    wanted = [Index.of({"embed": EMBED, "distance_type": d}) for d in ("inner_product", "l2")]
+    said = []
+    with psycopg.connect(fresh_dsn, autocommit=True) as connection:
+        runs = [ByHand(connection, reindex_vectors("borealis", each)) for each in wanted]
+        for number, before in order:
+            try:
+                runs[number].go_on(before)
+            except ConfigurationError as error:
+                said.append((number, "at the same time" in str(error)))
+    assert said in ([], [(0, True)])
+    (made,) = indexes(fresh_dsn)
+    assert "memory_vectors_ann " in made
+    assert "vector_l2_ops" in made
+    store_on(fresh_dsn, distance_type="l2").setup()
+
+
+def test_of_two_that_reindex_documents_at_once_one_index_stays(fresh_dsn: str) -> None:
+    BorealisVectorStore(fresh_dsn, EMBED).setup()
+    layout = Layout("borealis_documents")
+    with psycopg.connect(fresh_dsn, autocommit=True) as connection:
+        runs = [ByHand(connection, reindex_table(layout, "l2", ann=True)) for _ in range(2)]
+        for number, before in [(0, "create"), (1, "drop"), (0, "drop"), (1, None), (0, None)]:
+            runs[number].go_on(before)
+        rows = connection.execute(
+            "select indexdef from pg_indexes where tablename = 'borealis_documents'"
+            " and indexdef ~ 'hnsw'"
+        ).fetchall()
+    assert len(rows) == 1
+    assert "l2" in rows[0][0]
+
+
+class ByHand:
+    """Steps that run as far as a test lets them."""
+
+    def __init__(self, connection: psycopg.Connection[Any], steps: Steps[Any]) -> None:
+        self._connection, self._steps = connection, steps
+        self._step: DatabaseStep | None = next(steps)
+
+    def go_on(self, before: str | None) -> None:
+        """Until the next statement with these words has not run yet, or to the end."""
+        while self._step is not None:
+            assert isinstance(self._step, FetchAll | FetchOne | Execute)
+            statement: Any = self._step.statement
+            text = statement if isinstance(statement, str | bytes) else statement.as_string()
+            if before is not None and before in (text if isinstance(text, str) else text.decode()):
+                return
+            cursor = self._connection.execute(statement, self._step.parameters or None)
+            answer: Any = cursor.rowcount
+            if not isinstance(self._step, Execute):
+                rows = cursor.fetchall()
+                answer = rows if isinstance(self._step, FetchAll) else rows[0]
+            try:
+                self._step = self._steps.send(answer)
+            except StopIteration:
+                self._step = None
+            except BaseException:
+                self._step = None
+                raise
 
 
 def test_a_database_of_the_last_release_says_what_its_index_is(fresh_dsn: str) -> None:

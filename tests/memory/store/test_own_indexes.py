@@ -1,6 +1,7 @@
 """Big namespaces of much bigger tables have a vector index of their own."""
 
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from memory.store import planning
 from memory.store.own_indexes import decide
 from memory.store.planning import COUNT_UP_TO, STILL_WORTH, WORTH, gain
 from memory.store.searching import ITERATIVE_SETTINGS, SETTINGS
+from memory.store.tending import THREAD_NAME
 from tests.waiting import wait_until
 
 DIMS = 4
@@ -132,6 +134,89 @@ def test_another_metric_makes_them_again(fresh_dsn: str, store: BorealisStore) -
         other.tend_indexes()
         assert own(other) == [("also",), ("big",)]
         assert len(keys(other, ("big",))) == 10
+
+
+def test_close_cancels_what_is_made_beside(
+    fresh_dsn: str, store: BorealisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "WORTH", gain(100, 300))
+    under_way = "select count(*) from pg_stat_progress_create_index"
+    with (
+        psycopg.connect(fresh_dsn, autocommit=True) as conn,
+        psycopg.connect(fresh_dsn) as writer,
+        BorealisStore(fresh_dsn, index=INDEX) as other,
+    ):
+        writer.execute("lock table borealis.memory_vectors in row exclusive mode")
+        keys(other, ("big",))  # which has an index made, which waits for writers
+        wait_until(lambda: conn.execute(under_way).fetchone() == (1,))
+        other.close()
+        assert conn.execute(under_way).fetchone() == (0,)
+        assert not any(each.name == THREAD_NAME for each in threading.enumerate())
+    assert store.tend_indexes()
+    assert all(each.ready for each in store.indexes())
+
+
+async def test_aclose_does_too_and_the_loop_goes_on_meanwhile(
+    fresh_dsn: str, store: BorealisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "WORTH", gain(100, 300))
+    under_way = "select count(*) from pg_stat_progress_create_index"
+    other = BorealisStore(fresh_dsn, index=INDEX)
+    with (
+        psycopg.connect(fresh_dsn, autocommit=True) as conn,
+        psycopg.connect(fresh_dsn) as writer,
+    ):
+        writer.execute("lock table borealis.memory_vectors in row exclusive mode")
+        await other.asearch(("big",), query="what")
+        wait_until(lambda: conn.execute(under_way).fetchone() == (1,))
+        await other.aclose()
+        assert conn.execute(under_way).fetchone() == (0,)
+
+
+def test_what_they_were_made_for_is_kept_and_another_configuration_is_told(
+    fresh_dsn: str, store: BorealisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.tend_indexes()
+    with BorealisStore(fresh_dsn, index=INDEX) as alike:
+        alike.setup()
+        assert not alike.tend_indexes()
+    finer = {**INDEX, "ann_index_config": {"m": 8}}
+    for other, said in (
+        ({**INDEX, "own_indexes": 3}, "at most 16, not 3"),
+        (finer, "m None, not 8, in memory_vectors_of_"),
+    ):
+        with BorealisStore(fresh_dsn, index=other) as differing:
+            with pytest.raises(ConfigurationError, match=said):
+                differing.setup()
+            assert len(keys(differing, ("big",))) == 10
+    with BorealisStore(fresh_dsn, index={**INDEX, "own_indexes": 0}) as leaving_them_alone:
+        leaving_them_alone.setup()
+    with BorealisStore(fresh_dsn, index=finer) as differing:
+        assert differing.tend_indexes()
+        differing.setup()
+    definitions = "select indexdef from pg_indexes where indexname ~ '^memory_vectors_of_'"
+    with psycopg.connect(fresh_dsn) as conn:
+        assert all("m='8'" in definition for (definition,) in conn.execute(definitions))
+    with pytest.raises(ConfigurationError, match="m 8, not None"):
+        store.setup()
+
+
+def test_a_worker_of_another_metric_makes_none_and_is_told(
+    fresh_dsn: str, store: BorealisStore
+) -> None:
+    with BorealisStore(fresh_dsn, index={**INDEX, "distance_type": "l2"}) as other:
+        other.reindex()
+        with pytest.raises(ConfigurationError, match="distance_type 'l2', not 'cosine'"):
+            store.tend_indexes()
+        assert own(other) == []
+
+
+def test_one_of_which_nothing_is_known_is_made_again(fresh_dsn: str, store: BorealisStore) -> None:
+    store.tend_indexes()
+    with psycopg.connect(fresh_dsn) as conn:
+        conn.execute("delete from borealis.memory_index_settings where name ~ '_of_'")
+    assert store.tend_indexes()
+    assert not store.tend_indexes()
 
 
 def test_their_number_is_bounded_and_none_is_a_number(fresh_dsn: str, store: BorealisStore) -> None:
