@@ -171,11 +171,11 @@ class Asker:
         Raises LearningDisabledError; RefusedError for SQL that is no read; NL2SQLError where
         another role made the table.
         """
-        self._write(solved.require_own(), solved.accept(question, sql))
+        self._write(solved.in_own_table(solved.accept(question, sql)))
 
     def forget(self, question: str, sql: str) -> None:
         """Take an accepted pair back."""
-        self._write(solved.require_own(), solved.forget(question, sql))
+        self._write(solved.in_own_table(solved.forget(question, sql)))
 
     def enable_learning(self) -> None:
         """Make the schema that accepted pairs are kept in. Needs the right to create it."""
@@ -185,10 +185,9 @@ class Asker:
         """Drop that schema with everything in it."""
         self._write(solved.disable())
 
-    def _write(self, *steps: Steps[Any]) -> None:
+    def _write(self, steps: Steps[Any]) -> None:
         with psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None) as conn:
-            for each in steps:
-                run(conn, each)
+            run(conn, steps)
 
     def _steps(
         self,

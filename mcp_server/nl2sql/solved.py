@@ -16,18 +16,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import sqlglot
 from psycopg import errors as pg
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from mcp_server.nl2sql.database.guard import own_tables
 from mcp_server.nl2sql.database.guard.checks import Limits, inspect
+from mcp_server.nl2sql.database.own_names import pinned_names
 from mcp_server.nl2sql.database.reader import Reader, ResultSet
-from mcp_server.nl2sql.database.steps import Fetch, Steps
+from mcp_server.nl2sql.database.steps import Fetch, Script, Steps
 from mcp_server.nl2sql.errors import NL2SQLError, RefusedError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SCHEMA = "borealis_nl2sql"
 MOST_PAIRS = 10_000
@@ -47,14 +51,6 @@ create index if not exists solved_grams on {SCHEMA}.solved using gin (grams);
 comment on table {SCHEMA}.solved is 'Accepted translations of questions, values cut out';
 """
 EXISTS = f"select pg_catalog.to_regclass('{SCHEMA}.solved') is not null"
-OTHERS = f"""
-select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n
-    on n.oid operator(pg_catalog.=) c.relnamespace
- where n.nspname operator(pg_catalog.=) '{SCHEMA}' and c.relname operator(pg_catalog.=) 'solved'
-   and (c.relkind operator(pg_catalog.<>) 'r'
-        or pg_catalog.pg_get_userbyid(c.relowner) operator(pg_catalog.<>) current_user
-        or pg_catalog.pg_get_userbyid(n.nspowner) operator(pg_catalog.<>) current_user)
-"""
 KEEP = f"""
 insert into {SCHEMA}.solved (id, question, sql, grams) values (%s, %s, %s, %s)
 on conflict (id) do update set sql = excluded.sql, accepted_at = now(),
@@ -115,14 +111,8 @@ class LearningDisabledError(NL2SQLError):
 
 
 def enable() -> Steps[None]:
-    """Make the schema. Raises NL2SQLError when the role may not create it."""
-    try:
-        for statement in ENABLE.strip().split(";\n"):
-            yield Fetch(statement, ())
-    except pg.InsufficientPrivilege as error:
-        raise NL2SQLError(
-            f"learning needs the right to create the schema {SCHEMA}: {error.diag.message_primary}"
-        ) from error
+    """Make the schema. Raises NL2SQLError when the role may not create it, or another did."""
+    return in_own_table(_nothing(), make=True)
 
 
 def disable() -> Steps[None]:
@@ -140,29 +130,67 @@ def enabled() -> Steps[bool]:
         return False
 
 
-def require_own() -> Steps[None]:
-    """Raise NL2SQLError where another role made the table: its triggers would run as this one."""
-    if (yield Fetch(OTHERS, ())).rows:
+def in_own_table(steps: Steps[T], *, make: bool = False) -> Steps[T]:
+    """Take steps that write in one transaction, in which the table is this role's own and stays so.
+
+    What another role made there (a trigger, a view in its place) would run with the rights of this
+    one. make: make the table first, where there is none. Raises NL2SQLError for a table that is
+    another's, LearningDisabledError where there is none; and then nothing was written.
+    """
+    yield from pinned_names("begin")
+    try:
+        if make:
+            yield from _made()
+        yield from _own()
+        done = yield from steps
+    except BaseException:
+        yield Script("rollback")
+        raise
+    yield Script("commit")
+    return done
+
+
+def _made() -> Steps[None]:
+    try:
+        for statement in ENABLE.strip().split(";\n"):
+            yield Fetch(statement, ())
+    except pg.InsufficientPrivilege as error:
         raise NL2SQLError(
-            f"{SCHEMA}.solved, or its schema, is another role's; whoever owns it keeps what is "
-            "taught there, or drops it"
-        )
+            f"learning needs the right to create the schema {SCHEMA}: {error.diag.message_primary}"
+        ) from error
+
+
+def _own() -> Steps[None]:
+    try:
+        yield Fetch(own_tables.lock(SCHEMA, "solved"), ())
+        if (yield Fetch(own_tables.is_own(SCHEMA, "solved"), ())).rows:
+            return
+    except (pg.UndefinedTable, pg.InvalidSchemaName) as error:
+        raise LearningDisabledError(
+            "learning is not enabled in this database; enable it first"
+        ) from error
+    except (pg.InsufficientPrivilege, pg.WrongObjectType):
+        pass
+    raise NL2SQLError(
+        f"{SCHEMA}.solved, its schema, or something on it is another role's; whoever owns it "
+        "keeps what is taught there, or drops it"
+    )
+
+
+def _nothing() -> Steps[None]:
+    yield from ()
 
 
 def accept(question: str, sql: str) -> Steps[Template]:
     """Keep a pair that somebody found right; the same question again replaces its SQL.
 
-    Raises RefusedError for SQL that the guard refuses by its text, LearningDisabledError.
+    As all steps that write here, to be taken `in_own_table`. Raises RefusedError for SQL that the
+    guard refuses by its text.
     """
     inspect(sql)
     template = mask(question, sql)
-    try:
-        yield Fetch(KEEP, (template.id, template.question, template.sql, grams(template.question)))
-        yield Fetch(BOUND, (MOST_PAIRS,))
-    except (pg.UndefinedTable, pg.InvalidSchemaName) as error:
-        raise LearningDisabledError(
-            "learning is not enabled in this database; enable it first"
-        ) from error
+    yield Fetch(KEEP, (template.id, template.question, template.sql, grams(template.question)))
+    yield Fetch(BOUND, (MOST_PAIRS,))
     return template
 
 
@@ -173,8 +201,6 @@ def forget(question: str, sql: str) -> Steps[None]:
 
 def forgotten(question: str) -> Steps[bool]:
     """Remove what is kept for a question, as `every` shows it; whether there was anything."""
-    if not (yield from enabled()):
-        return False
     return bool((yield Fetch(FORGET + " returning id", (Template(question, "").id,))).rows)
 
 

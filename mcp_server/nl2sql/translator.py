@@ -14,25 +14,34 @@ from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
+from sqlglot import exp
 
+from mcp_server.nl2sql.business.amounts import in_amounts
+from mcp_server.nl2sql.business.asides import without_asides
+from mcp_server.nl2sql.business.cohorts import Cohort, in_cohort
+from mcp_server.nl2sql.business.distributions import in_counts
+from mcp_server.nl2sql.business.measures import in_measures
+from mcp_server.nl2sql.business.people import of_people
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.choosing.windowed import over_window, settle
 from mcp_server.nl2sql.conversation.about_schema import about_schema
-from mcp_server.nl2sql.conversation.following import following
-from mcp_server.nl2sql.conversation.naming import within
-from mcp_server.nl2sql.conversation.turns import Turn
+from mcp_server.nl2sql.conversation.following import RESTRICTED, following
+from mcp_server.nl2sql.conversation.pointing import of_that_one, pointing, who_did
+from mcp_server.nl2sql.conversation.turns import Turn, tables_read
+from mcp_server.nl2sql.database import parsed
 from mcp_server.nl2sql.database.connecting import Dsn
-from mcp_server.nl2sql.database.guard.checks import Limits, begin
-from mcp_server.nl2sql.database.lending import Lender, Loan
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.lending import Borrower, Lender, Loan
 from mcp_server.nl2sql.database.reader import Reader
-from mcp_server.nl2sql.database.steps import Fetch, Row, Script, Steps, run
+from mcp_server.nl2sql.database.steps import Row, run
+from mcp_server.nl2sql.declined import SHOWN, either, unexplained, with_meant
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
-from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE, CUES
 from mcp_server.nl2sql.languages.reading import in_english, require_known
 from mcp_server.nl2sql.languages.rewriting import Interpreter
 from mcp_server.nl2sql.linking.linking import Linker
-from mcp_server.nl2sql.linking.meaning import Embeddings, Meanings, Nearest, unnamed
+from mcp_server.nl2sql.linking.meaning import Embeddings, Meanings
 from mcp_server.nl2sql.mending.mend import Mended, mends
 from mcp_server.nl2sql.model.facts import Facts, facts
 from mcp_server.nl2sql.relations.asking import Related, related
@@ -40,70 +49,39 @@ from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.schema.narrowing import Narrowing
 from mcp_server.nl2sql.schema.profile import profile
+from mcp_server.nl2sql.schema.version import schema_version
 from mcp_server.nl2sql.semantics.keeping import understood
 from mcp_server.nl2sql.semantics.queries import filtered
 from mcp_server.nl2sql.semantics.wording import in_own_words
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
+from mcp_server.nl2sql.stages.asking import in_steps
+from mcp_server.nl2sql.stages.parts import Answered
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
-from mcp_server.nl2sql.windows.applying import applied as with_window
-from mcp_server.nl2sql.windows.asking import (
-    Change,
-    MovingAverage,
-    Ranked,
-    RunningTotal,
-    Window,
-    windowed,
-)
-from mcp_server.nl2sql.windows.totals import of_each
+from mcp_server.nl2sql.windows.asking import Change, MovingAverage, RunningTotal, Window, windowed
 from mcp_server.nl2sql.words.evidence import worked_in
-from mcp_server.nl2sql.words.tokens import lemma, tokenize
+from mcp_server.nl2sql.words.spoken import in_print
+from mcp_server.nl2sql.words.tokens import tokenize
 
 T = TypeVar("T")
 
 THRESHOLD = 0.59
 """Below this confidence a question is declined."""
 
-MEANT = 0.2
-"""How sure a query is for which a word was taken for the name nearest in meaning: it is shown, and
-never the answer.
-"""
-
-FORM_KNOWN = 2.0
-"""How many times better the odds of a reading are whose form a phrase for a window has settled."""
-
-OF_QUERIES = ANYONE.union(*CUES)
-"""Words that say something of a query, and so name nothing."""
-
 TRIED = 14
-SHOWN = 3
 TRY_SECONDS = 0.5
-VERSION_LIMITS = Limits(timeout=5.0)
 QUESTION_SECONDS = 5.0
 """What belongs to a question that was translated within this time looks for no changes again."""
 
 PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
 """The steps of a candidate; the connection is the translator's own."""
 
-SCHEMA_VERSION = """
-select pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8), pg_catalog.count(*),
-       pg_catalog.sum(distinct c.reltuples),
-       (select pg_catalog.count(*) from pg_catalog.pg_constraint k
-        where k.oid operator(pg_catalog.>=) 16384::pg_catalog.oid)
-from pg_catalog.pg_attribute a
-join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) a.attrelid
-where a.attrelid operator(pg_catalog.>=) 16384::pg_catalog.oid
-  and c.relpersistence operator(pg_catalog.<>) 't'::pg_catalog."char"
-  and c.relkind operator(pg_catalog.=) any ('{r,p,v,m,f}'::pg_catalog."char"[])
-"""
-"""Any change of a column's definition writes new rows there; ANALYZE sets what tables hold."""
-
 
 _Scope: TypeAlias = tuple[Linker, JoinGraph]
 """What is known of the tables that a question may be about."""
 
 
-class Translator:
+class Translator(Borrower):
     """Translates questions about one database; safe to call from several threads.
 
     dsn: libpq connection string of a role that may read, or what gives one for each new connection
@@ -146,14 +124,16 @@ class Translator:
         context: the questions before with the SQL of their answers, on the last of which this one
         may build: "and in Paris?", "only the top 3", "no, by ship date".
         """
-        texts = worked_in(question, evidence)
+        texts = worked_in(without_asides(question), evidence)
 
         def translated(loan: Loan) -> Translation:
             known = self._profile(loan)
             found, english = self._said(loan, known, texts, explain, context)
             if found.sql is not None or self._embeddings is None:
                 return found
-            words = [word for word in _unexplained(found, english, known) if word in texts[-1]]
+            english, _ = in_own_words(english, known.profile.synonyms)
+            linker, _ = known.about(tokenize(english))
+            words = [word for word in unexplained(found, english, linker) if word in texts[-1]]
             nearest = self._meanings(known.profile, self._embeddings).nearest(words)
             if not nearest:
                 return found
@@ -164,7 +144,7 @@ class Translator:
                 return found
             meant = [nearest[0].replaced(text) for text in texts]
             read, _ = self._said(loan, known, meant, False, context)
-            return _with_meant(found, read, nearest[0])
+            return with_meant(found, read, nearest[0])
 
         return self._with_loan(translated)
 
@@ -191,14 +171,6 @@ class Translator:
             return facts(question, found.about(tokenize(question))[0])
 
         return self._with_loan(known)
-
-    def close(self) -> None:
-        """Close the connections; the next question opens another.
-
-        Statements of questions that are being translated are cancelled: their callers get
-        psycopg.errors.QueryCanceled.
-        """
-        self._lender.close()
 
     def _with_loan(self, use: Callable[[Loan], T]) -> T:
         """What `use` makes of a kept connection, or of a new one where that was lost."""
@@ -237,11 +209,17 @@ class Translator:
         if said.reason:
             declined = Translation(None, 0.0, reason=said.reason, unused=said.unknown)
             return declined, said.texts[-1]
-        found = self._told_or_followed(loan, known, said.texts[-1], context) or self._best(
-            loan, known, said.texts, explain
-        )
+        texts = [in_print(text, known.profile, follows=bool(context)) for text in said.texts]
+        linker, _ = known.about(tokenize(texts[-1]))
+        before = tables_read(context, known.profile)
+        put = [linker.states.put(text, before) for text in texts]
+        texts, doubt = [text for text, _ in put], put[-1][1]
+        found = self._told_or_followed(loan, known, texts[-1], context)
+        found = found or self._of_last(loan, known, texts[-1], context)
+        found = found or self._best(loan, known, texts, explain)
+        reason = doubt if found.sql is None and doubt else found.reason
         notes = (*said.notes, *found.assumptions)
-        return replace(found, assumptions=notes), said.texts[-1]
+        return replace(found, reason=reason, assumptions=notes), texts[-1]
 
     def _best(
         self, loan: Loan, known: Narrowing[_Scope], texts: Sequence[str], explain: bool
@@ -290,21 +268,82 @@ class Translator:
             corrects=found.corrects,
         )
 
+    def _of_last(
+        self, loan: Loan, known: Narrowing[_Scope], question: str, context: Sequence[Turn]
+    ) -> Translation | None:
+        """What a question asks of the rows of the last answer; None where it points at none."""
+        last = tokenize(context[-1][0]) if context else []
+        linker, graph = known.about([*tokenize(question), *last])
+        found = Translation(None, RESTRICTED)
+        tree: exp.Query | None = who_did(question, context, linker, graph)
+        tree = tree or of_that_one(question, context, linker, graph)
+        if tree is None:
+            of_them = pointing(question, context, linker, graph)
+            if of_them is None:
+                return None
+            found = self._translate(loan, known, of_them.question, False)
+            tree = None if found.sql is None else of_them.narrowed(found.sql)
+            if tree is None:
+                reason = found.reason or "it is not clear what it asks of the rows found before"
+                declined = Translation(None, 0.0, reason=reason, unused=found.unused, follows=True)
+                return declined if of_them.clearly else None
+        sql = filtered(tree, known.profile).sql(dialect="postgres")
+        try:
+            first_rows(loan.conn, sql)
+        except RefusedError:
+            return None
+        told = reading(tree)
+        shown = Candidate(sql, found.confidence, told)
+        return replace(found, sql=sql, reading=told, candidates=(shown,), follows=True)
+
     def _translate(
-        self, loan: Loan, known: Narrowing[_Scope], question: str, explain: bool
+        self,
+        loan: Loan,
+        known: Narrowing[_Scope],
+        question: str,
+        explain: bool,
+        whole: bool = True,
     ) -> Translation:
+        """What a question means. whole: whether it is asked as it is, and no part of another."""
         question, notes = in_own_words(question, known.profile.synonyms)
-        asked = windowed(question)
+        linker, graph = known.about(tokenize(question))
+        steps = self._in_steps(loan, known, question) if whole else None
+        if steps is not None and steps.special:
+            first = _of_relations(loan, known.profile, steps)
+            if first is not None:
+                return replace(first, assumptions=(*notes, *first.assumptions))
+        question = in_counts(question, linker)
+        amounts = in_amounts(question, linker)
+        if len(amounts.readings) > 1:
+            return either([self._read(loan, known, each, False) for each in amounts.readings])
+        question, taken = in_measures(of_people(amounts.readings[0], linker), linker)
+        cohort = in_cohort(question, linker, graph, datetime.date.today())
+        asked = cohort or windowed(question)
         if asked is not None:
             found = self._read(loan, known, asked[1], explain, asked[0])
-        if asked is None or found.sql is None:
+        if asked is None or (found.sql is None and cohort is None):
             told = related(question, *known.about(tokenize(question)))
             special = told is not None and told.special
             first = _of_relations(loan, known.profile, told) if special else None
             found = first or self._read(loan, known, question, explain)
             if found.sql is None and not special:
                 found = _of_relations(loan, known.profile, told) or found
+        if found.sql is None:
+            found = _of_relations(loan, known.profile, steps) or found
+        if amounts.notes and found.unused:
+            found = either([found])  # a total of other rows than those that are meant
+        notes = (*notes, *amounts.notes, *taken)
         return replace(found, assumptions=(*notes, *found.assumptions))
+
+    def _in_steps(self, loan: Loan, known: Narrowing[_Scope], question: str) -> Related | None:
+        def answer(part: str) -> Answered:
+            found = self._translate(loan, known, part, False, whole=False)
+            tree = None if found.sql is None else parsed.tree(found.sql)
+            known_tree = tree if isinstance(tree, exp.Query) else None
+            return Answered(known_tree, found.confidence, heard=not found.unused)
+
+        scope = known.about(tokenize(question))
+        return in_steps(question, *scope, answer, datetime.date.today())
 
     def _read(
         self,
@@ -312,9 +351,11 @@ class Translator:
         known: Narrowing[_Scope],
         question: str,
         explain: bool,
-        window: Window | None = None,
+        window: Window | Cohort | None = None,
     ) -> Translation:
-        """What a question in words of the schema means. window: over the rows that it asks for."""
+        """What a question in words of the schema means. window: over the rows that it asks for, or
+        what these are told by.
+        """
         linker, graph = known.about(tokenize(question))
         links = _links(question, linker) if explain else ()
         made_of_it = candidates(question, linker, graph, datetime.date.today())
@@ -341,7 +382,7 @@ class Translator:
             return Translation(None, 0.0, reason=reason, links=links)
         valid = judge(question, tried)
         if isinstance(window, RunningTotal | MovingAverage | Change) or valid[0].settled:
-            _settle(valid)
+            settle(valid)
         return _answer(valid, links)
 
     def _profile(self, loan: Loan, lately: float = 0.0) -> Narrowing[_Scope]:
@@ -349,7 +390,7 @@ class Translator:
         known, looked = self._known, time.monotonic()
         if known is not None and looked - self._looked < lately:
             return known[1]
-        version = run(loan.conn, _schema_version())
+        version = run(loan.conn, schema_version())
         known = self._known
         if known is not None and known[0] == version:
             self._looked = looked
@@ -386,74 +427,8 @@ def _of_relations(loan: Loan, known: Profile, told: Related | None) -> Translati
     )
 
 
-def _settle(valid: list[Made]) -> None:
-    """What a window says of the form of a query, a measure and what it goes along, or a time.
-
-    Readings without them are out by then, and the odds of what is left are twice as good.
-    """
-    for made in valid:
-        odds = FORM_KNOWN * made.confidence / max(1e-9, 1 - made.confidence)
-        made.confidence = made.confidence if made.unused else odds / (1 + odds)
-
-
-def over_window(
-    window: Window, made: list[Made], plain: str, linker: Linker, graph: JoinGraph
-) -> list[Made]:
-    """Those candidates that the window fits, with it; their signs are of the plain question."""
-    found = []
-    for each in made:
-        query, part = each.tree, None
-        if isinstance(window, Ranked) and window.within:
-            found_part = within(query, window.within, linker, graph)
-            if found_part is None:
-                continue
-            query, part = found_part
-            query = of_each(query, graph)
-        tree = with_window(window, query, plain, part)
-        if tree is not None:
-            each.tree, each.sql = tree, tree.sql(dialect="postgres")
-            found.append(each)
-    return found
-
-
-def _unexplained(found: Translation, question: str, known: Narrowing[_Scope]) -> tuple[str, ...]:
-    """The words for which a question was declined, where nothing says anything of them."""
-    if found.unused and not found.candidates:
-        return found.unused  # of another language: no word of it was read
-    question, _ = in_own_words(question, known.profile.synonyms)
-    words = unnamed(question, known.about(tokenize(question))[0])
-    return tuple(
-        word
-        for word in words
-        if (not found.candidates or word in found.unused) and lemma(word) not in OF_QUERIES
-    )
-
-
-def _with_meant(found: Translation, read: Translation, nearest: Nearest) -> Translation:
-    """A declined question with what it reads as when a word is taken for the nearest name."""
-    best = read.candidates[0] if read.candidates and not read.unused else None
-    if best is None or best.sql in {each.sql for each in found.candidates}:
-        return found
-    note = f"{nearest.word!r} taken for {nearest.clearly!r}, the nearest in meaning"
-    meant = replace(best, confidence=MEANT, note=note)
-    others = found.candidates[: SHOWN - 1]
-    ordered = sorted([*others, meant], key=lambda each: -each.confidence)
-    return replace(found, candidates=tuple(ordered))
-
-
 def _scope(found: Profile) -> _Scope:
     return Linker(found), JoinGraph(found)
-
-
-def _schema_version() -> Steps[Row | None]:
-    yield from begin(VERSION_LIMITS)
-    try:
-        rows = (yield Fetch(SCHEMA_VERSION)).rows
-    except psycopg.Error:
-        yield Script("rollback")
-        raise
-    yield Script("rollback")
-    return rows[0] if rows else None
 
 
 def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:

@@ -8,23 +8,28 @@ best is from the next that finds something else says how sure that is.
 import datetime
 import logging
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
+from mcp_server.nl2sql.choosing.left_out import ASKING, Said
 from mcp_server.nl2sql.choosing.moments import has_moments
+from mcp_server.nl2sql.choosing.named_keys import with_names
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
+from mcp_server.nl2sql.choosing.said_ways import as_said
 from mcp_server.nl2sql.choosing.spelling import named
 from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.grammar.compound.rates import as_share
 from mcp_server.nl2sql.grammar.compound.spelled import Spelled
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
-from mcp_server.nl2sql.linking.moments import with_moments
+from mcp_server.nl2sql.linking.moments import with_moments, with_rates
+from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Table
 from mcp_server.nl2sql.semantics.queries import as_it_sounds, filtered
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
@@ -41,9 +46,12 @@ MOSTLY = 0.67
 DOUBTFUL = 0.5
 """The most confidence in a query that leaves out what the question cannot do without."""
 
-ASKING = frozenset({"which", "what", "list", "show", "find", "give", "name"})
+SENSELESS = ("values unused", "shown, all given", "fewer shown than listed", "held and missing")
+"""Signs of queries that cannot be meant."""
+
 OPENING = 5
 """So many words at the beginning of a question say what it asks for."""
+WITH = frozenset({"with", "who", "that", "whose", "which", "without", "where"})
 HIDDEN = "\ufffc"
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']+'(?!\w)")
 log = logging.getLogger(__name__)
@@ -64,6 +72,8 @@ class Made:
     score: float = 0.0
     confidence: float = 0.0
     settled: bool = False
+    unread: tuple[str, ...] = ()
+    """Names of tables in the question that the query does not read, and what says which rows."""
 
 
 @dataclass(slots=True)
@@ -88,15 +98,17 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
     plain, text = text, _with_times(text, linker, today)
     text = as_share(text, linker)
     tokens = linker.prepare(_scaled(tokenize(text)))
-    known = linker.profile
+    known, refs = linker.profile, linker.refs(tokens)
+    graph = as_said(tokens, refs, known, graph)
     made: dict[str, Made] = {}
     reads = _reads(tokens, linker, graph)
+    asked = Said(text, tokens, refs, known, graph)
     for place, read in enumerate(reads):
         for variant, tree in variants(read.tree, tokens, known):
             key = canonical(tree)
             if key in made:
                 continue
-            whole = filtered(tree, known)
+            whole = filtered(with_names(tree, tokens, known), known)
             one = made[key] = Made(whole, whole.sql(dialect="postgres"), read.unused)
             said, sounds = as_it_sounds(text, tree, known)
             if read.spelled is not None:
@@ -122,12 +134,33 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
                 "only reading": float(len(reads) == 1),
             }
             one.score = score(one.signs)
-    found = list(made.values())
+            one.unread = asked.left_out(tree, read.unused)
+            one.unused += tuple(text for text in one.unread if text not in one.unused)
+    found = [one for one in made.values() if not _empty_words(one.tree)]
     fits = [one for one in found if has_moments(one.tree, text, plain)]
     for one in fits:
         one.settled = len(fits) < len(found)
-    found = _of_the_asked(_grouped(fits or found), tokens, linker)
+    found = _of_the_asked(_grouped(_counting(fits or found, tokens, linker)), tokens, linker)
     return sorted(found, key=lambda one: -one.score)
+
+
+def _empty_words(tree: exp.Expr) -> bool:
+    """Whether a condition on joined rows says nothing: in 2023 *and not in 2024*, which a row in
+    2023 never is. What was meant is of other rows; nor does anything lie between 2024 and 2023.
+    """
+    for between in tree.find_all(exp.Between):
+        low, high = between.args["low"], between.args["high"]
+        if low.is_int and high.is_int and int(low.name) > int(high.name):
+            return True
+    for select in tree.find_all(exp.Select):
+        where = select.args.get("where")
+        if where is None or not select.args.get("joins"):
+            continue
+        parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else []
+        held = {part.this.sql() for part in parts if isinstance(part, exp.EQ)}
+        if any(isinstance(part, exp.NEQ) and part.this.sql() in held for part in parts):
+            return True
+    return False
 
 
 def _with_times(text: str, linker: Linker, today: datetime.date) -> str:
@@ -138,7 +171,7 @@ def _with_times(text: str, linker: Linker, today: datetime.date) -> str:
         text = with_years(with_both(text), today)
     if linker.has_dates:
         text = with_dates(text, today)
-    text = with_moments(text, linker.profile)
+    text = with_moments(with_rates(text, linker.profile), linker.profile)
     if text.count(HIDDEN) != len(quoted):  # what is put on both sides is there twice
         quoted *= 2
     for part in quoted:
@@ -148,16 +181,72 @@ def _with_times(text: str, linker: Linker, today: datetime.date) -> str:
 
 def _of_the_asked(found: list[Made], tokens: Sequence[Token], linker: Linker) -> list[Made]:
     """Where a question begins with what it asks for, `which drivers`, and no column is called so,
-    queries that do not read that table are out.
+    queries that do not read that table are out; and those that show others, where `which` asks or
+    it is said which ones: `drivers with`.
     """
-    if not tokens or tokens[0].lemma not in ASKING:
-        return found
     ref = next(iter(linker.refs(tokens[:OPENING])), None)
-    surely = [table for table, score in ref.tables if score >= SURELY] if ref is not None else []
-    if ref is None or len(surely) != 1 or ref.best_column >= SURELY or ref.values:
+    if ref is None or (ref.start and tokens[0].lemma not in ASKING):
+        return found
+    surely = [table for table, score in ref.tables if score >= SURELY]
+    if len(surely) != 1 or ref.best_column >= SURELY or ref.values:
         return found
     own = [o for o in found if surely[0].name in {t.name for t in o.tree.find_all(exp.Table)}]
+    if tokens[0].lemma == "which" or {each.lemma for each in tokens[ref.end :][:1]} & WITH:
+        own = [o for o in own if _shows(o.tree, surely[0])] or own
     return own or found
+
+
+def _shows(tree: exp.Query, table: Table) -> bool:
+    """Whether a query shows rows of a table, or measures."""
+    names = {t.alias_or_name: t.name for t in tree.find_all(exp.Table)}
+    for each in tree.selects:
+        column = each.unalias()
+        if not isinstance(column, exp.Column):
+            return True
+        if names.get(column.table, next(iter(names.values()))) == table.name:
+            return True
+    return False
+
+
+def _counting(found: list[Made], tokens: Sequence[Token], linker: Linker) -> list[Made]:
+    """Without queries whose every count is one: of the rows of a table for each of its rows, or of
+    the values of what is the same in the whole group.
+
+    A name that no two rows share is as good as a key, unless the question speaks of names.
+    """
+    said = {token.lemma for token in tokens}
+    names = {name for table in linker.profile.tables if (name := name_of(table)) is not None}
+    keys = {
+        (c.table.name, c.name)
+        for c in linker.profile.columns
+        if c.primary
+        or c.unique
+        or (c in names and c.distinct >= c.table.rows > 1 and c.words[-1] not in said)
+    }
+    return [one for one in found if not _counts_ones(one.tree, keys)]
+
+
+def _counts_ones(tree: exp.Query, keys: Collection[tuple[str, str]]) -> bool:
+    group, tables = tree.args.get("group"), list(tree.find_all(exp.Table))
+    if group is None or not any(e.find(exp.Count) for e in tree.selects):
+        return False
+    same = {each.sql() for each in group.expressions} | _held_equal(tree)
+    counted = (d.expressions for e in tree.selects for d in e.find_all(exp.Distinct))
+    if any(of and all(each.sql() in same for each in of) for of in counted):
+        return True
+    if len(tables) != 1:
+        return False
+    names = {each.name for each in group.expressions if isinstance(each, exp.Column)}
+    own = {name for table, name in keys if table == tables[0].name}
+    return bool(names & own)
+
+
+def _held_equal(tree: exp.Query) -> set[str]:
+    """The columns that have one value in all rows that a query reads."""
+    where = tree.args.get("where")
+    conditions = where.this.flatten() if where and isinstance(where.this, exp.And) else [where]
+    plain = (each.this if isinstance(each, exp.Where) else each for each in conditions if each)
+    return {e.this.sql() for e in plain if isinstance(e, exp.EQ) and isinstance(e.this, exp.Column)}
 
 
 def _grouped(found: list[Made]) -> list[Made]:
@@ -207,16 +296,41 @@ def _ranked(groups: list[list[Made]]) -> list[Made]:
         group.sort(key=lambda one: ("as read" not in one.signs, -one.score))
         best = max(one.score for one in group)
         group[0].score = best
-    groups.sort(key=lambda group: -group[0].score)
+    groups.sort(key=lambda group: _standing(group[0]))
     if groups:
         first = groups[0][0]
-        sure = sureness(first.signs, [group[0].score for group in groups])
-        if first.signs.get("values unused"):
+        # what cannot be meant is no rival of what can
+        rivals = [group[0] for group in groups if not is_senseless(group[0])] or [first]
+        sure = sureness(first.signs, [one.score for one in rivals])
+        if is_doubtful(first):
             sure = min(sure, DOUBTFUL)
         for group in groups:
             for one in group:
                 one.confidence = sure * behind(first.score - one.score)
-    return sorted((one for group in groups for one in group), key=lambda one: -one.score)
+    return sorted((one for group in groups for one in group), key=_standing)
+
+
+def _standing(one: Made) -> tuple[bool, float]:
+    """What orders candidates: those that cannot be meant go last."""
+    return is_senseless(one), -one.score
+
+
+def is_doubtful(one: Made) -> bool:
+    """Whether a query is not what was asked, however likely the best of several is."""
+    return is_senseless(one) or _ranked_otherwise(one.signs) or bool(one.unread)
+
+
+def is_senseless(one: Made) -> bool:
+    """Whether a query leaves out what the question cannot do without, shows less than it lists,
+    says only what it said, or asks for what cannot be.
+    """
+    return any(one.signs.get(sign) for sign in SENSELESS)
+
+
+def _ranked_otherwise(found: dict[str, float]) -> bool:
+    """Whether the most of something is asked for, and the order is by what nobody spoke of."""
+    unheard = found.get("order, unheard", 0.0)
+    return bool(unheard and found.get("most number asked, not counted"))
 
 
 def behind(distance: float) -> float:

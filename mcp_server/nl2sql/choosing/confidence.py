@@ -9,7 +9,7 @@ those that say how sure the best is by a logistic model.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
@@ -37,11 +37,14 @@ _BY = re.compile(
     r"(?<!ed)(?<!en)(?<!sort)(?<!order)(?<!rank)(?<!made)(?<!won)(?<!sold)(?<!held)(?<!built)(?<!led)(?<!taught)(?<!sung)(?<!paid)(?<!told)(?<!run)(?<!descending)(?<!ascending) by (?!the |an? |all |any |each |every |their |his |its |her )[a-z]"
 )
 """`By` and a bare noun behind a noun; things are done, and sorted, by something too."""
+_BY_TIME = re.compile(
+    r"(?<!sorted)(?<!ordered)(?<!ranked) by (?:day|week|month|quarter|year|decade|hour)\b"
+)
 
 
 def asks_for_groups(low: str) -> bool:
     """Whether a question, in lower case, asks for something of each of several."""
-    return bool(_EACH.search(low) or _BY.search(low))
+    return bool(_EACH.search(low) or _BY.search(low) or _BY_TIME.search(low))
 
 
 COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
@@ -50,6 +53,10 @@ SUPERLATIVE = re.compile(
 )
 _AVERAGE = re.compile(r"\b(average|mean|avg)\b")
 _SUM = re.compile(r"\b(total|sum|altogether|overall|how much)\b")
+_SUM_OR_SO = re.compile(
+    rf"{_SUM.pattern}|^(?:the )?[a-z]+s (?:[a-z]+(?:ed|en) )?(?:per|by) (?!who)"
+)
+"""`Points per player` asks for sums where it is read so."""
 _MORE = re.compile(
     r"\b(more|less|greater|larger|higher|lower|smaller|above|below|over|under|at least|at most|after|before|older|younger|fewer|between|exceed\w*|since|taller|longer|shorter|heavier|later|earlier|multiple|several|once|twice|only)\b"
 )
@@ -80,6 +87,8 @@ _BOUND = re.compile(
 _BETWEEN_TWO = re.compile(r"\b(?:difference|ratio|quotient) (?:between|of)\b")
 """`difference between` bounds nothing."""
 _NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?![\w-])")
+_IS_THERE = re.compile(r"(?:is|are|was|were|do|does|did|has|have|any)\b")
+"""Whether there is one: the name of it is an answer."""
 _QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
 
 
@@ -121,12 +130,14 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found["groups asked of a first, no group"] = float(
         by_groups and (limit is not None or bool(FIRST_OF_EACH.search(low))) and not grouping
     )
-    cue("count", COUNT, counting or "Sum" in aggregates)
+    summed = "Sum" in aggregates and bool(COUNT.search(low) or not _SUM.search(low))
+    cue("count", COUNT, counting or summed)
     cue(
         "superlative", SUPERLATIVE, limit is not None or ranked or bool({"Max", "Min"} & aggregates)
     )
     cue("average", _AVERAGE, "Avg" in aggregates)
-    cue("sum", _SUM, "Sum" in aggregates)
+    summed = "Sum" in aggregates
+    cue("sum", _SUM_OR_SO if summed else _SUM, summed)
     cue("compare", _MORE, compared)
     cue("percentage", _SHARE, tree.find(exp.Filter) is not None)
     cue("difference", _DIFFERENCE, computed and not _LASTING.search(low), low)
@@ -138,6 +149,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     different = tree.find(exp.Distinct) is not None
     cue("distinct", _DISTINCT, different or (things and asked_distinct))
     fixed = _fixed(where)
+    found["shown, all given"] = float(_all_given(outer) and not _IS_THERE.match(low))
     found["shown, held equal"] = float(any(e.sql() in fixed for e in outer.expressions))
     found["counted, held equal"] = float(
         any(c.sql() in fixed for e in outer.expressions for c in e.find_all(exp.Column))
@@ -192,6 +204,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
         where is None and not grouping and order is None and not joins and not subqueries
     )
     words = len(low.split())
+    found["held and missing"] = float(_denies_itself(tree))
     found["long"] = max(0, words - 12) / 10
     found["long, bare"] = found["bare select"] * max(0, words - 7) / 5
     found["sentences"] = float(bool(re.search(r"[.?!]\s+\w", question)))
@@ -230,6 +243,43 @@ def _fixed(where: exp.Expr | None) -> set[str]:
     return {part.this.sql() for part in parts if isinstance(part, exp.EQ)}
 
 
+def _denies_itself(tree: exp.Expr) -> bool:
+    """Whether a query asks for rows with a value where none is: no row is such."""
+    for where in tree.find_all(exp.Where):
+        parts = list(_conjuncts(where.this))
+        missing = {
+            part.this.sql()
+            for part in parts
+            if isinstance(part, exp.Is) and isinstance(part.expression, exp.Null)
+        }
+        if any(isinstance(part, exp.EQ) and part.this.sql() in missing for part in parts):
+            return True
+    return False
+
+
+def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """What has to hold, each: the parts of an AND, and of those within it."""
+    plain = condition.unnest()
+    if isinstance(plain, exp.And):
+        yield from _conjuncts(plain.left)
+        yield from _conjuncts(plain.right)
+    else:
+        yield plain
+
+
+def _all_given(select: exp.Select) -> bool:
+    """Whether a query shows no more than what it was given: the name of whoever is called Ann."""
+    where = select.args.get("where")
+    if where is None or not all(isinstance(e, exp.Column) for e in select.expressions):
+        return False
+    within = {
+        part.this.sql()
+        for part in where.find_all(exp.In)
+        if part.parent_select is select and part.args.get("query") and part.find(exp.EQ)
+    }
+    return {e.sql() for e in select.expressions} <= _fixed(where) | within
+
+
 def keys_of(select: exp.Select) -> set[str]:
     """What a query groups by, as SQL."""
     group = select.args.get("group")
@@ -244,7 +294,7 @@ def score(found: dict[str, float]) -> float:
 def sureness(found: dict[str, float], scores: Sequence[float]) -> float:
     """How likely the best candidate is right, 0..1.
 
-    found: its signs. scores: of the best candidate of each different result, the highest first.
+    found: its signs. scores: of the best candidate of each different result, its own first.
     """
     both = found | standing(scores)
     fitted = SURE_BIAS + sum(SURE.get(name, 0.0) * value for name, value in both.items())
@@ -253,8 +303,8 @@ def sureness(found: dict[str, float], scores: Sequence[float]) -> float:
 
 
 def standing(scores: Sequence[float]) -> dict[str, float]:
-    """Signs in how far the best result is ahead of the others. scores: the highest first."""
-    margin = scores[0] - scores[1] if len(scores) > 1 else MARGIN_MAX
+    """Signs in how far the best result is ahead of the others. scores: its own first."""
+    margin = scores[0] - max(scores[1:]) if len(scores) > 1 else MARGIN_MAX
     return {
         "share of all results": 1 / sum(math.exp(each - scores[0]) for each in scores),
         "margin": min(MARGIN_MAX, margin),

@@ -10,11 +10,13 @@ from mcp_server.nl2sql.database.guard.functions import words
 from mcp_server.nl2sql.schema.derived import LASTING, UNITS
 from mcp_server.nl2sql.schema.display import name_of, parts_of_name
 from mcp_server.nl2sql.schema.model import Profile
+from mcp_server.nl2sql.words.abbreviations import abbreviates
 from mcp_server.nl2sql.words.lexicon import (
     COMPARATIVES,
     FILLER,
     HOW,
     MEASURED,
+    PEOPLE,
     PHRASE_SUPERLATIVES,
     POLITE,
     RELATING,
@@ -23,12 +25,14 @@ from mcp_server.nl2sql.words.lexicon import (
     SYNONYMS,
 )
 from mcp_server.nl2sql.words.related import RELATED
-from mcp_server.nl2sql.words.tokens import Mark, Token, identifier_words, stem
+from mcp_server.nl2sql.words.tokens import Mark, Token, identifier_words, lemma, stem
 
 GENERIC = frozenset({"id", "name", "code", "number"})
 """Words of so many names that alone they identify none."""
 
 CALLED = frozenset({"name", "title"})
+
+WHO = frozenset({"who", "whom", "whose", "anyone", "anybody", "somebody", "everyone", "everybody"})
 
 KINDS = frozenset({"type", "method", "code", "status", "category", "kind", "level", "role"})
 """What rows have in common: who asks for them seldom wants one for each row."""
@@ -96,12 +100,16 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
         if set(identifier_words(c.name)) - CALLED and c.name not in parts
     ]
     tables = {t.name for t in tree.find_all(exp.Table)}
+    unsaid = {name for name in tables if heard.share(name) == 0}
+    unsaid -= _told_otherwise(heard, tree, profile)
     literals = [str(x.this) for x in tree.find_all(exp.Literal) if x.is_string]
     found = {
         "shown, heard in part": 1.0 - min((heard.share(name) for name in shown), default=1.0),
         "shown, unheard": float(sum(heard.share(name) == 0 for name in shown)),
-        "tables unheard": float(min(3, sum(heard.share(name) == 0 for name in tables))),
-        "tables heard in part": min((heard.share(name) for name in tables), default=1.0),
+        "tables unheard": float(min(3, len(unsaid))),
+        "tables heard in part": 0.0
+        if unsaid
+        else min(filter(None, map(heard.share, tables)), default=1.0),
         "literals unheard": float(sum(not heard.text(value) for value in literals)),
     }
     for clause in ("where", "order", "group"):
@@ -154,7 +162,29 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     columns = (column.name for column in tree.find_all(exp.Column))
     lost = heard.lost([*tables, *columns, *literals, *computed_names(tree)])
     found["words lost"] = float(min(4, len(lost)))
+    otherwise = [t for t in heard.content if t.lemma != lemma(t.text)]
+    found["words put otherwise"] = float(min(3, len(otherwise)))
     found["some words lost"] = float(bool(lost))
+    return found
+
+
+def _told_otherwise(heard: "Heard", tree: exp.Expr, profile: Profile) -> set[str]:
+    """Tables that a question speaks of without their name: those with a row that it names, the only
+    one of a query with a value that it says, and the people that `who` asks for.
+    """
+    named = {table.alias_or_name: table.name for table in tree.find_all(exp.Table)}
+    called = {(t.name, c.name) for t in profile.tables if (c := name_of(t)) is not None}
+    found = set()
+    for equal in tree.find_all(exp.EQ):
+        column, value = equal.this, equal.expression
+        if not (isinstance(column, exp.Column) and isinstance(value, exp.Literal)):
+            continue
+        table = named.get(column.table, next(iter(named.values())))
+        told = len(named) == 1 or (table, column.name) in called
+        if told and value.is_string and heard.text(str(value.this)):
+            found.add(table)
+    if WHO & heard.words:
+        found |= {name for name in named.values() if PEOPLE & set(identifier_words(name))}
     return found
 
 
@@ -163,6 +193,7 @@ def computed_names(tree: exp.Expr) -> list[str]:
     found: list[str] = []
     for part in tree.find_all(exp.Extract):
         found += PARTS_OF_DATES.get(part.name.lower(), ())
+    found += (cut.text("unit").lower() for cut in tree.find_all(exp.TimestampTrunc, exp.DateTrunc))
     for passed in tree.find_all(exp.Sub):
         if isinstance(passed.this, exp.Column | exp.Cast):
             found += (*LASTING, *UNITS)
@@ -240,12 +271,13 @@ class Heard:
             or (len(word) >= 5 and word in self.joined)
             or (len(word) >= 3 and any(other.startswith(word) for other in self.words))
             or any(word.startswith(other) for other in self.long)
+            or (len(word) >= 3 and any(abbreviates(word, other) for other in self.words))
         )
 
     def text(self, value: str) -> bool:
         """Whether the question says a value."""
         words = re.findall(r"\w+", value.lower())
-        return any(word in self._text for word in words) or not words
+        return any(word in self._text or lemma(word) in self._text for word in words) or not words
 
     def lost(self, names: Iterable[str]) -> list[str]:
         """Words of the question that none of the names has."""
@@ -259,4 +291,5 @@ class Heard:
             and not MEANINGS.get(t.lemma, set()) & parts
             and not (len(t.lemma) >= 4 and t.lemma[:4] in joined)
             and not any(len(part) >= 3 and t.lemma.startswith(part) for part in parts)
+            and not any(len(part) >= 3 and abbreviates(part, t.lemma) for part in parts)
         ]

@@ -11,6 +11,7 @@ from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.model import Column, Kind
 from mcp_server.nl2sql.sql.expressions import AGGREGATES, period_of
 from mcp_server.nl2sql.sql.logical import Period
+from mcp_server.nl2sql.words.lexicon import SUPERLATIVES
 from mcp_server.nl2sql.words.spans import UNITS
 
 MEASURES = {
@@ -19,6 +20,11 @@ MEASURES = {
 }  # fmt: skip
 LAST = frozenset({"last", "bottom"})
 LEAST = frozenset({"least", "fewest", "lowest", "smallest"})
+SIGNS: dict[str, type[exp.Binary]] = {
+    "more than": exp.GT, "over": exp.GT, "at least": exp.GTE, "no less than": exp.GTE,
+    "fewer than": exp.LT, "less than": exp.LT, "under": exp.LT, "at most": exp.LTE,
+    "exactly": exp.EQ,
+}  # fmt: skip
 LIMITS = frozenset({"limit", "limits"})
 
 Edit = Callable[[phrases.Said, Names], exp.Query | None]
@@ -27,7 +33,8 @@ Edit = Callable[[phrases.Said, Names], exp.Query | None]
 def edited(said: phrases.Said, names: Names) -> exp.Query | None:
     """The query with what a follow-up asks to be done; None where it asks for nothing of that."""
     edits: Sequence[Edit] = (
-        _counted, _listed, _most, _reversed, _sorted, _top, _without, _measured, _added, _regrouped,
+        _counted, _counted_by, _listed, _extreme, _most, _with_so_many, _reversed, _first, _sorted,
+        _top, _without, _measured, _measured_of, _added, _regrouped,
     )  # fmt: skip
     for edit in edits:
         found = edit(said, names)
@@ -38,6 +45,11 @@ def edited(said: phrases.Said, names: Names) -> exp.Query | None:
 
 def _counted(said: phrases.Said, names: Names) -> exp.Query | None:
     return counted(names.standing) if phrases.COUNT.match(said.text) else None
+
+
+def counts(standing: Standing) -> bool:
+    """Whether the query counts rows."""
+    return any(each.find(exp.Count) is not None for each in standing.select.expressions)
 
 
 def counted(standing: Standing) -> exp.Query:
@@ -61,6 +73,16 @@ def counted(standing: Standing) -> exp.Query:
     return select
 
 
+def _counted_by(said: phrases.Said, names: Names) -> exp.Query | None:
+    """How many is that per city: the rows that were found, told by another column."""
+    match = phrases.COUNT_BY.match(said.text)
+    select = names.standing.select
+    if match is None or any(select.args.get(n) for n in ("group", "limit", "offset", "having")):
+        return None
+    select.set("expressions", [exp.Count(this=exp.Star())])
+    return _regrouped(phrases.Said(match["by"], said.openers - {"no"}, back=True), names)
+
+
 def _listed(said: phrases.Said, names: Names) -> exp.Query | None:
     standing = names.standing
     select = standing.select
@@ -70,6 +92,21 @@ def _listed(said: phrases.Said, names: Names) -> exp.Query | None:
     table = counted_of.table if counted_of is not None else standing.main
     select.set("expressions", [standing.column(column) for column in shown(table)])
     return select if table is standing.main else select.distinct()
+
+
+def _extreme(said: phrases.Said, names: Names) -> exp.Query | None:
+    """The highest of what an average, or another measure of all rows, was taken of."""
+    match = phrases.MOST.match(said.text) or phrases.EXTREME.match(said.text)
+    select = names.standing.select
+    what = match is not None and match.groupdict().get("what")
+    if match is None or what or not _one_row(select) or len(select.expressions) != 1:
+        return None
+    measure = select.expressions[0].unalias()
+    if not isinstance(measure, exp.AggFunc) or type(measure) not in AGGREGATES.values():
+        return None
+    how = "min" if match["end"].lower() in LEAST else "max"
+    select.set("expressions", [AGGREGATES[how](this=measure.this.copy())])
+    return select
 
 
 def _most(said: phrases.Said, names: Names) -> exp.Query | None:
@@ -94,6 +131,18 @@ def _most(said: phrases.Said, names: Names) -> exp.Query | None:
     return select
 
 
+def _with_so_many(said: phrases.Said, names: Names) -> exp.Query | None:
+    """The groups of which the measure is so large: who has more than three."""
+    match = phrases.MOST_HAVE.match(said.text)
+    select = names.standing.select
+    measures = [e.unalias() for e in select.expressions if _measure(e)]
+    if match is None or len(measures) != 1 or not select.args.get("group"):
+        return None
+    count = exp.Literal.number(phrases.number(match["count"]))
+    compared = SIGNS[match["sign"].lower()](this=measures[0].copy(), expression=count)
+    return select.having(compared, copy=False)
+
+
 def _reversed(said: phrases.Said, names: Names) -> exp.Query | None:
     order = names.standing.select.args.get("order")
     if not phrases.REVERSE.match(said.text) or order is None:
@@ -102,6 +151,26 @@ def _reversed(said: phrases.Said, names: Names) -> exp.Query | None:
         key.set("desc", not key.args.get("desc"))
         key.set("nulls_first", False)
     return names.standing.select
+
+
+def _first(said: phrases.Said, names: Names) -> exp.Query | None:
+    """Longest first: by a column that is shown, or another of the rows."""
+    match = phrases.FIRST.match(said.text)
+    meant = SUPERLATIVES.get(match["end"].lower()) if match is not None else None
+    if meant is None:
+        return None
+    standing = names.standing
+    hints, descending = meant
+    outputs = [c for e in standing.select.expressions for c in standing.columns(e)]
+    others = [c for table in standing.tables for c in table.columns]
+    wanted = (
+        c for columns in (outputs, others) for hint in hints for c in columns
+        if hint in c.words and not c.foreign
+    )  # fmt: skip
+    column = next(wanted, None)
+    if column is None or standing.select.args.get("group") or standing.select.args.get("distinct"):
+        return None
+    return _in_order(standing, [standing.column(column)], descending=descending)
 
 
 def _sorted(said: phrases.Said, names: Names) -> exp.Query | None:
@@ -129,11 +198,49 @@ def _sorted(said: phrases.Said, names: Names) -> exp.Query | None:
         key.sql() not in {e.unalias().sql() for e in standing.select.expressions} for key in keys
     ):
         return None
-    standing.select.set("order", None)
-    standing.select.order_by(
-        *(_ordered(key, descending=down is not None) for key in keys), copy=False
-    )
-    return standing.select
+    if said.corrects:  # other rows come first then
+        limit = standing.select.args.get("limit")
+        standing.select.set("limit", None)
+        _in_order(standing, keys, descending=down is not None).set("limit", limit)
+        return standing.select
+    return _in_order(standing, keys, descending=down is not None)
+
+
+def _in_order(standing: Standing, keys: Sequence[exp.Expr], *, descending: bool) -> exp.Query:
+    """The same rows in another order: the first few of a list stay those that they were."""
+    select = standing.select
+    if select.args.get("limit") is not None:
+        key = standing.main.key
+        plain = not any(select.args.get(part) for part in ("group", "joins", "distinct"))
+        if not plain or key is None:
+            return _over(select, keys, descending=descending)
+        first = select.copy()
+        first.set("expressions", [standing.column(key)])
+        for part in ("where", "limit", "offset"):
+            select.set(part, None)
+        select.where(exp.In(this=standing.column(key), query=first.subquery()), copy=False)
+    select.set("order", None)
+    return select.order_by(*(_ordered(k, descending=descending) for k in keys), copy=False)
+
+
+def _over(select: exp.Select, keys: Sequence[exp.Expr], *, descending: bool) -> exp.Query:
+    """What a query shows, in another order; what orders it is shown by the inner one alone."""
+    shown_as, by = [], []
+    for place, output in enumerate(select.expressions):
+        shown_as.append(output.alias_or_name or f"value_{place + 1}")
+        if not output.alias_or_name:
+            output.replace(exp.alias_(output.copy(), shown_as[-1]))
+    for place, key in enumerate(keys):
+        at = next((n for n, e in enumerate(select.expressions) if e.unalias() == key), None)
+        by.append(shown_as[at] if at is not None else f"order_{place + 1}")
+        if at is None:
+            select.select(exp.alias_(key.copy(), by[-1]), copy=False)
+    outer = exp.select(*map(_named, shown_as)).from_(select.subquery("found"))
+    return outer.order_by(*(_ordered(_named(name), descending=descending) for name in by))
+
+
+def _named(output: str) -> exp.Column:
+    return exp.column(exp.to_identifier(output, quoted=True))
 
 
 def _top(said: phrases.Said, names: Names) -> exp.Query | None:
@@ -213,6 +320,25 @@ def _measured(said: phrases.Said, names: Names) -> exp.Query | None:
     return select if changed else None
 
 
+def _measured_of(said: phrases.Said, names: Names) -> exp.Query | None:
+    """`And the total capacity?`: another measure of the rows that were counted, or measured."""
+    match = phrases.MEASURE_OF.match(said.text)
+    wanted = None if match is None else MEASURES.get(match["measure"].lower())
+    if match is None or wanted is None or not {"and", "about"} & said.openers:
+        return None
+    standing, select = names.standing, names.standing.select
+    column = names.column(match["what"])
+    measures = [e for e in select.expressions if _measure(e)]
+    if column is None or not column.adds_up or column.made is not None or len(measures) != 1:
+        return None
+    ordered = select.args.get("order") or select.args.get("limit") or select.args.get("having")
+    whole = all(standing.graph.single(column.table, each) for each in standing.tables)
+    if column.table not in standing.tables or not whole or ordered:
+        return None
+    measures[0].replace(AGGREGATES[wanted](this=standing.column(column)))
+    return select
+
+
 def _regrouped(said: phrases.Said, names: Names) -> exp.Query | None:
     match = phrases.GROUP.match(said.text)
     standing, select = names.standing, names.standing.select
@@ -223,6 +349,8 @@ def _regrouped(said: phrases.Said, names: Names) -> exp.Query | None:
     if "also" in said.openers:
         kept = [e.copy() for e in select.expressions if not _measure(e)]
     by = match["by"] or match["every"]
+    if names.instead(by):
+        return None
     unit = UNITS.get(by.lower().strip())
     table = names.table(by)
     if unit is not None and (date := names.date()) is not None:
@@ -232,6 +360,9 @@ def _regrouped(said: phrases.Said, names: Names) -> exp.Query | None:
         shown_by = [standing.column(column) for column in shown(table)]
         key = [standing.column(table.key)] if table.key is not None else []
         key += [each.copy() for each in shown_by if each not in key]
+    elif (role := names.role(by)) is not None:
+        shown_by = standing.through(role)
+        key = [standing.column(role.column), *(each.copy() for each in shown_by)]
     else:
         columns = names.listed(by)
         if not columns:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from mcp_server.nl2sql.conversation.standing import Standing
+from mcp_server.nl2sql.linking.heard import role_words
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Table
 from mcp_server.nl2sql.sql.joined import NoJoinError
-from mcp_server.nl2sql.words.tokens import Mark, Token, tokenize
+from mcp_server.nl2sql.words.tokens import Mark, Token, normal_text, tokenize
 
 LEAST = 0.6
 """The score under which a name is none."""
@@ -84,6 +85,23 @@ class Names:
         best = max((s for _, s in self.linker.columns(words)), default=0.0)
         return next((t for t, s in tables if s >= max(0.85, best)), None)
 
+    def role(self, text: str) -> ForeignKey | None:
+        """The one key of the query's tables whose row a noun names: by *assignee*."""
+        words, graph = self.words(text), self.standing.graph
+        found = [
+            key
+            for table in self.standing.tables
+            for key in graph.keys_of(table)
+            if role_words(key.column, key.target.table) == words and not key.beside
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def instead(self, text: str) -> bool:
+        """Whether words are held where a condition of the query is: `and by card?`, after cash."""
+        met = [c for each in self.standing.conditions() for c in self.standing.columns(each)]
+        held = self.linker.profile.value_index.get(normal_text(text), ())
+        return any(column in met for column, _ in held)
+
     def date(self) -> Column | None:
         """The date that the query is about, or the first that its tables have."""
         used = [
@@ -105,6 +123,7 @@ class Names:
                 continue
             column = self.column(part)
             table = self.table(part) if column is None or column.foreign else None
+            table = table or self._of_role(part)
             if table is not None:
                 found += shown(table)
             elif column is not None:
@@ -112,6 +131,17 @@ class Names:
             else:
                 return []
         return found
+
+    def _of_role(self, text: str) -> Table | None:
+        """Where a key leads that has a role for its name: the curator, the curator's name."""
+        words = self.words(text)
+        role = words[:-1] if words[-1:] == ("name",) else words
+        leading = [
+            key.target.table
+            for key in self.linker.profile.foreign_keys
+            if key.column.table in self.standing.tables and key.column.words[:-1] == role
+        ]
+        return leading[0] if len(leading) == 1 and self.standing.reaches(leading[0]) else None
 
     def words(self, text: str) -> tuple[str, ...]:
         """The lemmas of a name, as the schema has them."""

@@ -23,8 +23,16 @@ _BACK = re.compile(
     re.IGNORECASE,
 )
 """Words that point at the last answer."""
+_OWN = re.compile(
+    r"^((?:show|include|display|give|list|find|get)(?: me)?(?: all)? |)"
+    r"(?!(?:it|that|them|those|these|all|everything)\b)(\w[\w ]*?) (?:and|with|along with)"
+    r" (?:their|its)\b",
+    re.IGNORECASE,
+)
+"""`List farmers and their villages`: theirs that the question itself names."""
 _NUMBER = r"\d{1,18}|" + "|".join(word for word, number in NUMBER_WORDS.items() if number)
 _THEM = r"(?:it|that|this|them|those|these|the results?|the list|the rows|all|everything)"
+_ALONE = re.compile(r"(?<=\w) (?:only|alone)$", re.IGNORECASE)
 _END = re.compile(r"[\s?.!]+$")
 
 COUNT = re.compile(
@@ -38,6 +46,13 @@ COUNT_OF = re.compile(
     r"(?:are |were |is |was |have |has )?(?P<rest>.+)$",
     re.IGNORECASE,
 )
+COUNT_BY = re.compile(
+    r"^how many (?:(?:of (?:them|those|these|which) |rows |ones )?(?:is|are|was|were)"
+    r"(?: (?:that|this|it|they|those|these|there))?|of (?:them|those|these)|ones)"
+    r" (?P<by>(?:by|per|for each|for every|in each) .+)$",
+    re.IGNORECASE,
+)
+"""Of the rows found before, how many each of several has."""
 LIST = re.compile(
     r"^(?:which|who|what)(?: ones| rows)?"
     r"(?: (?:are|were|is) (?:they|those|these|that|it|the ones))?$"
@@ -47,13 +62,25 @@ LIST = re.compile(
 MOST = re.compile(
     r"^(?:which|who|what)(?: one| ones| of (?:them|those|these))?(?: (?:has|have|had|is|was|are))?"
     r" (?:the )?(?P<end>most|least|fewest|highest|lowest|largest|smallest|biggest|greatest)"
-    r"(?: (?P<what>.+))?$",
+    r"(?: (?P<what>.+?))??(?: ones?| value| there| of (?:them|those|these|all))*$",
     re.IGNORECASE,
 )
+EXTREME = re.compile(
+    r"^(?:what (?:is|was) )?(?:the )?"
+    r"(?P<end>most|least|fewest|highest|lowest|largest|smallest|biggest|greatest)(?: one| value)?$",
+    re.IGNORECASE,
+)
+"""`And the highest`: of what was averaged, or added up."""
 SORT = re.compile(
     rf"^(?:sort|order|rank|arrange)(?:ed)?(?: {_THEM})?(?: by(?: the| their| its)?)? (?P<by>.+)$",
     re.IGNORECASE,
 )
+FIRST = re.compile(
+    rf"^(?:(?:sort|order|rank|arrange|show|list|put)(?:ed)?(?: {_THEM})?(?: with)? )?(?:the )?"
+    r"(?P<end>[a-z]+st) (?:ones? )?first$",
+    re.IGNORECASE,
+)
+"""`Longest first`: by what the word speaks of."""
 REVERSE = re.compile(
     r"^(?:in )?(?:the )?(?:reverse|opposite)(?: order)?(?: (?:it|that|them))?$"
     r"|^the other way (?:a?round)$|^reverse (?:it|that|them|the order)$",
@@ -70,7 +97,7 @@ UP = re.compile(
     re.IGNORECASE,
 )
 TOP = re.compile(
-    r"^(?:(?:show|give|list|me|the|limit|to|it|that|them|keep|take) )*"
+    r"^(?:(?:show|give|list|me|the|limit|to|it|that|them|keep|take|make|cut|down) )*"
     rf"(?P<end>top|first|last|bottom|best)? ?(?P<count>{_NUMBER})"
     r"(?: (?:of them|of those|ones?|rows?|results?|only))?$",
     re.IGNORECASE,
@@ -80,8 +107,21 @@ ADD = re.compile(
     r"(?: (?:their|its|the|his|her))? (?P<what>.+?)(?: as well| too| also)?$",
     re.IGNORECASE,
 )
+MOST_HAVE = re.compile(
+    r"^(?:which|who|what)(?: ones| of (?:them|those|these))? (?:has|have|had|got)"
+    r" (?P<sign>more than|over|at least|no less than|fewer than|less than|under|at most|exactly)"
+    rf" (?P<count>{_NUMBER})(?: of (?:them|those|these))?$",
+    re.IGNORECASE,
+)
 DROP = re.compile(
-    r"^(?:without|remove|drop|hide|leave out|ignore)(?: the| their| its| any)? (?P<what>.+)$",
+    r"^(?:without|remove|drop|hide|leave out|ignore|exclude|excluding|except(?: for)?|skip|"
+    r"not counting|don'?t count|apart from|other than)(?: the| their| its| any)? (?P<what>.+)$",
+    re.IGNORECASE,
+)
+EXCEPT = re.compile(
+    r"^(?:(?:please )?(?:remove|drop|hide|leave out|ignore|exclude|excluding|skip|take out)"
+    r"|(?:all )?(?:except|but|other than)(?: for)?|not(?: including| counting)?"
+    r"|without(?= .* ones?$)) (?:the (?:ones? )?|those |any )?(?P<what>.+)$",
     re.IGNORECASE,
 )
 GROUP = re.compile(
@@ -96,11 +136,23 @@ MEASURE = re.compile(
     r"(?: of (?:that|it|them|those))?(?: instead)?$",
     re.IGNORECASE,
 )
+MEASURE_OF = re.compile(
+    r"^(?:what (?:is|was|about) )?(?:the |their |its )?"
+    r"(?P<measure>average|mean|total|sum|maximum|max|minimum|min)(?: of)?(?: the| their| its)? "
+    r"(?P<what>(?!number\b|count\b)[\w -]+)$",
+    re.IGNORECASE,
+)
 USE = re.compile(
     r"^(?:by|use|using|based on|go by|take|it'?s|it is|according to)(?: the| its| their)?"
     r" (?P<by>.+?)(?: instead)?$",
     re.IGNORECASE,
 )
+WHO_DID = re.compile(
+    r"^who (?!of\b|among\b)(?:(?:is|are|was|were|did|the) )*\w+ (?:(?:of|by|for|to) )?"
+    r"(?:them|those|these|it)$",
+    re.IGNORECASE,
+)
+"""Asks for others than those rows."""
 THE_ONES = re.compile(
     r"^(?:(?:show|list|give|keep|me|the|those|these|them|ones?|of|that|which|who|were|are|is|was)"
     r" )+",
@@ -112,6 +164,9 @@ FRAGMENT = re.compile(
     r"more|less|fewer|during|to|whose|where|named|called)\b",
     re.IGNORECASE,
 )
+
+JOINT = re.compile(r",? (?:and then|and|then) |, ", re.IGNORECASE)
+"""Where a second change may begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +186,17 @@ class Said:
 def said(question: str) -> Said:
     """Take a question's beginning off: `no, by ship date` is a correction, `by ship date`."""
     text = _END.sub("", " ".join(question.split()))
+    text = re.sub(r"^(what|who)['’]s\b", r"\1 is", text, flags=re.IGNORECASE)
     openers = set()
     while (match := _OPENER.match(text)) is not None and match.end() < len(text):
         openers.add(str(match.lastgroup))
         text = text[match.end() :]
     if re.search(r"\binstead$", text, re.IGNORECASE):
         openers.add("about")
-    return Said(text, frozenset(openers), _BACK.search(question) is not None)
+    if (match := _ALONE.search(text)) is not None:
+        openers.add("only")
+        text = text[: match.start()]
+    return Said(text, frozenset(openers), _BACK.search(_OWN.sub(r"\1\2", text)) is not None)
 
 
 def number(word: str) -> int:

@@ -15,9 +15,12 @@ from mcp_server.nl2sql.schema.model import Column, Kind
 from mcp_server.nl2sql.sql.conditions import condition_of
 from mcp_server.nl2sql.sql.logical import Query
 from mcp_server.nl2sql.words.dates import with_dates
+from mcp_server.nl2sql.words.spans import MONTH
 from mcp_server.nl2sql.words.tokens import Mark, tokenize
 
 _YEAR = re.compile(r"^(?:in|for|of|during|from)?\s*(?:the year )?(?P<year>(?:1[5-9]|20)\d\d)$")
+_MONTH = re.compile(rf"^(?:in |for |of |during |from )?(?P<month>{MONTH})$", re.IGNORECASE)
+_SAID_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _BOUND = re.compile(
     r"^(?:in|at|from|for|with|those|built|born|made)? ?(?P<bound>(?:before|after|since|until|over|"
     r"under|above|below|between|(?:more|less|fewer|older|later|earlier) than|at (?:least|most)|"
@@ -49,6 +52,11 @@ def restricted(said: phrases.Said, names: Names, today: datetime.date) -> Restri
     year = _YEAR.match(text)
     if year is not None and (date := _dates(names.standing)):
         return _in_year(int(year["year"]), date[0], names.standing)
+    month = _MONTH.match(text)
+    if month is not None and (date := _dates(names.standing)):
+        found = _in_month(month["month"], date[0], names, today)
+        if found is not None:
+            return found
     return _valued(text, names, instead=instead) or _read(text, names, today, instead=instead)
 
 
@@ -64,6 +72,17 @@ def _in_year(year: int, date: Column, standing: Standing) -> Restricted:
     of = exp.Extract(this=exp.var("year"), expression=standing.column(date))
     standing.meet([*kept, exp.EQ(this=of, expression=exp.Literal.number(year))])
     return Restricted(standing.select)
+
+
+def _in_month(month: str, date: Column, names: Names, today: datetime.date) -> Restricted | None:
+    """The rows of another month of the one year that the query is about."""
+    standing = names.standing
+    about = [each for each in standing.conditions() if date in standing.columns(each)]
+    bounds = [_SAID_YEAR.findall(each.sql()) for each in about if not isinstance(each, exp.LT)]
+    years = {year for found in bounds for year in found}
+    if len(years) != 1:
+        return None
+    return _read(f"in {month} {years.pop()}", names, today, instead=True)
 
 
 def _valued(text: str, names: Names, *, instead: bool) -> Restricted | None:
@@ -118,6 +137,13 @@ def _compare(column: Column, values: Sequence[str], standing: Standing, *, inste
         test = exp.In(this=spoken, expressions=literals)
     kept = [each for each in held if each not in same] if instead or same else held
     standing.meet([*kept, test])
+
+
+def opposite(condition: exp.Expr) -> exp.Expr:
+    """What rows must meet that do not meet a condition."""
+    if isinstance(condition, exp.EQ):
+        return exp.NEQ(this=condition.this.copy(), expression=condition.expression.copy())
+    return exp.Not(this=exp.paren(condition.copy()))
 
 
 def _denies(condition: exp.Expr) -> bool:

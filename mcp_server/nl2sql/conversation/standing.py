@@ -2,8 +2,9 @@
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.schema.model import Column, Profile, Table
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Profile, Table
 from mcp_server.nl2sql.sql.derived import expression
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier, named
 
@@ -96,6 +97,46 @@ class Standing(Joined):
         where = exp.Where(this=exp.and_(*conditions, copy=True)) if conditions else None
         self.select.set("where", where)
 
+    def onward(self, here: Column, there: Column) -> None:
+        """Join the rows of another table that hold what a row does, however many they are."""
+        self._qualify()
+        alias = self._free()
+        on = exp.EQ(
+            this=self.column(here), expression=exp.column(identifier(there.name), table=alias)
+        )
+        if isinstance(on.this, exp.Column):
+            on.this.set("table", identifier(self.alias(here.table)))
+        self.tables.append(there.table)
+        self.aliases.append(alias)
+        source = exp.alias_(named(there.table), alias, table=True)
+        self.select.join(source, on=on, join_type="INNER", copy=False)
+
+    def through(self, key: ForeignKey) -> list[exp.Expr]:
+        """What the row that a key refers to is shown by; no row goes because it refers to none."""
+        here = [self.column(mine) for mine, _ in key.pairs]
+        self._qualify()
+        alias = self._free()
+        for node in here:
+            if isinstance(node, exp.Column) and not node.table:
+                node.set("table", identifier(self.alias(key.column.table)))
+        there = [exp.column(identifier(other.name), table=alias) for _, other in key.pairs]
+        pairs = zip(here, there, strict=True)
+        on = exp.and_(*(exp.EQ(this=mine, expression=other) for mine, other in pairs))
+        source = exp.alias_(named(key.target.table), alias, table=True)
+        self.select.join(source, on=on, join_type="LEFT", copy=False)
+        return [exp.column(identifier(c.name), table=alias) for c in shown(key.target.table)]
+
+    def _free(self) -> str:
+        taken = {*self.aliases, *(t.alias_or_name for t in self.select.find_all(exp.Table))}
+        return next(f"t{n}" for n in range(len(self.tables) + 1, 99) if f"t{n}" not in taken)
+
+    def _qualify(self) -> None:
+        """Say of each column which table it is of, before another is joined."""
+        if len(self.tables) == 1:
+            for node in self.select.find_all(exp.Column):
+                if not node.table and node.parent_select is self.select:
+                    node.set("table", identifier(self.aliases[0]))
+
     def _join(self, table: Table, how: str = "INNER") -> None:
         start = min(
             (each for each in self.tables if self.graph.single(each, table)),
@@ -104,16 +145,12 @@ class Standing(Joined):
         )
         if start is None:
             raise NoJoinError(f"a row of {self.main.name} may meet several of {table.name}")
-        if len(self.tables) == 1:
-            for node in self.select.find_all(exp.Column):
-                if not node.table and node.parent_select is self.select:
-                    node.set("table", identifier(self.aliases[0]))
+        self._qualify()
         for key in self.graph.path(start, table) or ():
             new = key.target.table
             if new in self.tables:
                 continue
-            free = (f"t{number}" for number in range(len(self.tables) + 1, 99))
-            alias = next(name for name in free if name not in self.aliases)
+            alias = self._free()
             self.tables.append(new)
             self.aliases.append(alias)
             on = exp.and_(

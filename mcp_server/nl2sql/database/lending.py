@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import psycopg
 import structlog
@@ -140,3 +141,23 @@ class Lender:
         for name in TEMPORAL:
             conn.adapters.register_loader(name, TextLoader)
         return conn
+
+
+class Borrower:
+    """What works over connections that are lent: closed by hand, or by `with`."""
+
+    _lender: Lender
+
+    def close(self) -> None:
+        """Close the connections; the next question opens another.
+
+        Statements of questions that are being translated are cancelled: their callers get
+        psycopg.errors.QueryCanceled.
+        """
+        self._lender.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -55,12 +55,20 @@ def ask_for_people(draft: Draft, query: Query) -> None:
     ranked = any(o.aggregate or not o.column or o.column.table is not subject for o in query.order)
     if not asked or subject is None or are_people(subject) or ranked or query.group:
         return
-    beside = [t for t in draft.graph.tables if draft.graph.keys_between(t, subject)]
-    people = [table for table in beside if are_people(table)]
+    people = _people_beside(draft, [subject])
+    if not people:  # the experts for a line: by what ties people to lines
+        told = [c.column.table for c in query.where if isinstance(c, Compare)]
+        people = _people_beside(draft, [t for t in told if draft.graph.keys_between(t, subject)])
     if query.order:
         people = [table for table in people if draft.graph.single(subject, table)]
     if len(people) == 1:
         query.subject = draft.around.subject = people[0]
+
+
+def _people_beside(draft: Draft, tables: Sequence[Table]) -> list[Table]:
+    between = draft.graph.keys_between
+    found = [t for t in draft.graph.tables if any(between(t, each) for each in tables)]
+    return [table for table in found if are_people(table)]
 
 
 def show_what_is_ranked(draft: Draft, query: Query, nodes: Sequence[Node]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.schema.derived import DUE
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
@@ -19,8 +20,22 @@ NO = ("f", "false", "n", "no", "0")
 YEARS = (1400, 2100)
 """Numbers that may be years where nothing says so."""
 ENDS = frozenset({"to", "end", "until"})
+OF_ANY_DATE = frozenset(
+    map(stem, ("date", "day", "time", "datetime", "timestamp", "at", "on", "of"))
+)
+MADE = frozenset(
+    map(stem, ("created", "placed", "made", "issued", "booked", "recorded", "entered", "started"))
+)
+UPKEEP = DUE | frozenset(
+    map(
+        stem, ("updated", "modified", "changed", "edited", "deleted", "synced", "expires", "expiry")
+    )
+)
+"""Dates of what is planned, or of the row itself: what happened, happened at another."""
 END = 0.02
 """Of a date from and a date to, the first is what has no more said of it."""
+TIMES = ("date", "day", "time", "datetime", "timestamp", "at", "on")
+"""Words of columns that say no more than when."""
 WITHIN = frozenset({"in", "at", "within", "through", "across", "near"})
 KNOWN = 1.5
 """What a name that the question gives away weighs less than any other text."""
@@ -54,6 +69,10 @@ class Topic:
     choices: Choices
     subject: Table | None = None
     spoken_of: list[Table] = field(default_factory=list)
+    measured: list[Table] = field(default_factory=list)
+    """The tables of what is measured: of the total sale price, the sales."""
+    missing: list[Column] = field(default_factory=list)
+    """What the rows are to lack: what was never paid was not paid in 2024."""
 
     def table(self, symbol: Symbol) -> Table | None:
         """The table that a symbol names."""
@@ -130,8 +149,9 @@ class Topic:
         """A computed column is of the date that the question speaks of."""
         if column.made is None:
             return 0.0
-        said = {stem(token.lemma) for token in self.tokens}
-        return 0.3 * bool(said & {stem(word) for part in column.made.of for word in part.words})
+        said = {stem(token.lemma) for token in self.tokens} - OF_ANY_DATE
+        words = {stem(word) for part in column.made.of for word in part.words}
+        return 0.3 * bool(said & words) - CLOSE * bool(UPKEEP & words)
 
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
@@ -146,39 +166,57 @@ class Topic:
             for t in self.graph.tables
             if not only and t not in near and near and self.graph.keys_between(near[0], t)
         ]
+        of_people = {"age", "birth"} & set(hints)  # the newest customer was not born last
         for table in (*near, *beside):
+            days = [column for column in table.columns if column.kind is Kind.DATE]
+            others = table.columns
+            if not of_people:
+                days = self._of_what_happens(days)
+                others = [c for c in others if c.kind is not Kind.DATE or c in days]
             for hint in hints:
-                for column in table.columns:
+                for column in others:
                     measures = column.counts or column.kind is Kind.DATE
                     if measures and not (column.foreign or column.primary) and _named(column, hint):
                         return column
-            days = [column for column in table.columns if column.kind is Kind.DATE]
             if "date" in hints and days:
                 return days[0]
         return only
 
     def dated(self, value: object, local: Table | None) -> Column | None:
         """The column that a bare year or date is compared with."""
-        columns = [column for table in self.tables(local) for column in table.columns]
+        columns = [c for t in self.tables(local) for c in t.columns if c not in self.missing]
+        days = self._of_what_happens([c for c in columns if c.kind is Kind.DATE])
         if isinstance(value, str):
-            days = [column for column in columns if column.kind is Kind.DATE]
-            return next(iter(self._of_what_happens(days)), None)
+            return self._first(self._of_events(days))
         if isinstance(value, int) and YEARS[0] <= value <= YEARS[1]:
             years = [c for c in columns if c.year_like or (c.counts and "year" in c.words)]
-            years += [c for c in columns if c.kind is Kind.DATE]
+            happened = self._of_what_happens([*years, *days])
+            years = [column for column in happened if column in years]
             said = {token.lemma for token in self.tokens}
-            years.sort(key=lambda column: -len(said & set(column.words)))
-            return years[0] if years else None
+            heard = max(map(len, (said & set(c.words) for c in (*years, *days))), default=0)
+            if heard:
+                days = [c for c in (*years, *days) if len(said & set(c.words)) == heard]
+                years = []
+            return self._first(self._of_events(years or days))
         return None
 
     def day(self, local: Table | None) -> Column | None:
         """The column of dates that a period is of."""
         found = [c for t in self.tables(local) for c in t.columns if c.kind is Kind.DATE]
-        found = self._of_what_happens(found)
+        found = [column for column in found if column not in self.missing]
         said = {stem(token.text) for token in self.tokens}
-        heard = [c for c in found if said & {stem(word) for word in c.words[:1]}]
-        found = heard or found
-        return found[int(self.choices.between(len(found) > 1))] if found else None
+        found = self._of_events(self._of_what_happens(found))
+        return self._first([c for c in found if said & set(map(stem, c.words[:1]))] or found)
+
+    def _first(self, dates: Sequence[Column]) -> Column | None:
+        """The first date, or the second where that is as good and is tried."""
+        if not dates:
+            return None
+        close = len(dates) > 1 and _of_the_row(dates[0]) == _of_the_row(dates[1])
+        close = close and not (
+            dates[0].table in self.spoken_of and dates[1].table is not dates[0].table
+        )
+        return dates[int(self.choices.between(close))]
 
     def _heard_days(self, table: Table) -> list[Column]:
         """The dates of a table by what happened then: acquired, opened."""
@@ -186,11 +224,40 @@ class Topic:
         days = [column for column in table.columns if column.kind is Kind.DATE and column.words]
         return [column for column in days if stem(column.words[0]) in said - {stem("date")}]
 
+    def _of_events(self, dates: list[Column]) -> list[Column]:
+        """The days of events before a day of the things that they are about: of sales, when they
+        were made, rather than when who made them was hired. Unless the question says that.
+        """
+        first = dates[0] if dates else None
+        if first is None or first.kind is not Kind.DATE or self._is_heard(first):
+            return dates
+        for table in dict.fromkeys((*self.measured, *self.spoken_of)):
+            days = [c for c in table.columns if c.kind is Kind.DATE]
+            if days and table is not first.table and self.graph.single(table, first.table):
+                return [*self._of_what_happens(days), *dates]
+        return dates
+
+    def _is_heard(self, day: Column) -> bool:
+        """Whether the question says what happened on a day: joined, hired."""
+        own = {stem(word) for word in (*day.table.words, *TIMES)}
+        said = {stem(token.lemma) for token in self.tokens}
+        return bool(said & ({stem(word) for word in day.words} - own))
+
     def _of_what_happens(self, dates: list[Column]) -> list[Column]:
-        """Without days of birth, where a question speaks of no birth and other days are there."""
+        """Without days of birth, where a question speaks of no birth and other days are there; and
+        what happened before what is so of those to whom it did: of customers and their orders, when
+        they were ordered, then when they are due, then when a customer joined.
+        """
         born = bool(BIRTH & {token.lemma for token in self.tokens})
         others = [column for column in dates if not BIRTH & set(column.words)]
-        return dates if born or not others else others
+        found = dates if born or not others else others
+        happening = {column.table for column in found}
+
+        def later(column: Column) -> tuple[bool, bool]:
+            theirs = any(key.column.table in happening for key in self.graph.keys_to(column.table))
+            return theirs, not _of_the_row(column)
+
+        return sorted(found, key=later)
 
     def fitting(self, value: object, local: Table | None) -> Column | None:
         """The only column of numbers whose range holds a number that is said without a name."""
@@ -200,7 +267,7 @@ class Topic:
         found = [
             column
             for column in table.columns
-            if column.counts
+            if (column.adds_up or column.year_like)
             and not (column.primary or column.foreign)
             and column.low is not None
             and column.high is not None
@@ -247,8 +314,16 @@ class Topic:
 
 def only_measure(table: Table) -> Column | None:
     """What rows of a table measure, where that is one thing: the stars of a rating."""
-    found = [c for c in table.columns if c.counts and not (c.primary or c.foreign or c.year_like)]
+    found = [column for column in table.columns if column.adds_up]
     return found[0] if len(found) == 1 else None
+
+
+def _of_the_row(date: Column) -> bool:
+    """Whether rows of a table are of that date: orders of when they were ordered, all of when they
+    were made.
+    """
+    words = set(map(stem, date.words)) - OF_ANY_DATE
+    return not words or bool(words & MADE) or words <= set(map(stem, date.table.words))
 
 
 def _named(column: Column, hint: str) -> bool:
@@ -274,6 +349,22 @@ def columns_of(symbol: Symbol) -> Iterator[Column]:
         for table, score in symbol.ref.tables:
             if score >= 0.8:
                 yield from table.columns
+
+
+def is_done(symbol: Symbol) -> bool:
+    """Whether a name is a participle: `paid`, `started at`."""
+    return symbol.text.lower().split()[0].endswith(("ed", "en", "aid", "ing"))
+
+
+def when_done(symbol: Symbol) -> Column | None:
+    """The date that says that something was done, of a participle: `cancelled`, `cancelled_on`."""
+    columns = symbol.ref.columns if symbol.ref is not None else []
+    if not columns or not is_done(symbol):
+        return None
+    column = columns[0][0]
+    dated = column.kind is Kind.DATE and column.made is None and not column.full
+    done = dated and len(columns) == 1
+    return column if done and stem(symbol.text.split()[0]) == stem(column.words[0]) else None
 
 
 def truth_values(column: Column) -> tuple[str | int | bool, str | int | bool] | None:

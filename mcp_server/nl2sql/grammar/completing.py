@@ -1,7 +1,9 @@
 """The end of a reading: what phrases mean together, and what goes without saying."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import BETWEEN, TAB, THAN, VAL
 from mcp_server.nl2sql.grammar.asking import (
     ask_for_people,
     displayed,
@@ -13,24 +15,34 @@ from mcp_server.nl2sql.grammar.asking import (
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Group, Node
 from mcp_server.nl2sql.schema.display import shown
-from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import (
     AnyOf,
+    Between,
     Compare,
     Linked,
     Nested,
+    Null,
     Often,
     Order,
     Output,
     Query,
     Ranked,
 )
+from mcp_server.nl2sql.words.tokens import lemma
+
+HEARD = 0.6
+"""What names a date so well speaks of it."""
+WAYS = frozenset({"from", "to", "into"})
 
 
 def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     """Make the query of a draft whole."""
     query = draft.query
     query.subject = draft.around.subject
+    _show_as_listed(draft, query)
+    _keep_to_one_date(draft, query)
+    _drop_compared(draft, query)
     deny(draft, query)
     hold_of_each(draft, query)
     _sort_rows_rather(query)
@@ -42,7 +54,9 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
         _measure_all_rows(query)
         _group_by_order(query)
         _show_groups(draft, query)
-    elif (query.group or query.group_tables) and not (query.having or ranked):
+    elif (query.group or query.group_tables) and not (
+        query.having or ranked or _add_up(draft, query)
+    ):
         _ungroup(draft, query)
     join_pairs(draft, query)
     count_things(draft, query)
@@ -56,6 +70,56 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     if not (query.select or query.computed or query.periods) and query.subject is not None:
         query.select += [Output(column) for column in displayed(draft, query.subject)]
     require_rows(draft, query)
+
+
+def _show_as_listed(draft: Draft, query: Query) -> None:
+    """`How many were sold? Return the number of sales and their total`: what is listed is all."""
+    before, listed = query.select[: draft.listed_from], query.select[draft.listed_from :]
+    measured = any(output.aggregate for output in listed)
+    if before and listed and (measured or not any(output.aggregate for output in before)):
+        query.select = listed
+
+
+def _keep_to_one_date(draft: Draft, query: Query) -> None:
+    """How many were issued per month in 2025: in the year and in the month of one date, that which
+    the question names.
+    """
+    heard = {
+        column
+        for symbol in draft.symbols
+        if symbol.ref is not None
+        for column, score in symbol.ref.columns
+        if column.kind is Kind.DATE and score >= max(HEARD, symbol.ref.best_column)
+    }
+    for number, period in enumerate(query.periods):
+        for place, condition in enumerate(query.where):
+            if not isinstance(condition, Compare | Between) or condition.column is period.column:
+                continue
+            column = condition.column
+            if column.kind is not Kind.DATE or column.table is not period.column.table:
+                continue
+            if isinstance(condition, Compare) and isinstance(condition.value, Column | Nested):
+                continue
+            if column not in heard:
+                query.where[place] = replace(condition, column=period.column)
+            elif period.column not in heard:
+                period = query.periods[number] = replace(period, column=column)
+        told = any(getattr(c, "column", None) is period.column for c in query.where)
+        days = sum(column.kind is Kind.DATE for column in period.column.table.columns)
+        if period.column in heard and days > 1 and not period.column.full and not told:
+            query.where.append(Null(period.column, negated=True))  # what was not paid has no month
+
+
+def _drop_compared(draft: Draft, query: Query) -> None:
+    """Of *freezers capacity over 60* the capacity is what they are chosen by, and not shown."""
+    bounded = {c.column for c in query.where if isinstance(c, Compare | Between)}
+    for at, output in draft.shows:
+        before, behind = (draft.symbols[n : n + 1] for n in (at - 1, at + 1))
+        between = at and before and before[0].kind in TAB | VAL
+        between = between and before[0].end == draft.symbols[at].start
+        compared = behind and behind[0].kind in THAN | BETWEEN and not output.aggregate
+        if between and compared and output.column in bounded and output in query.select:
+            query.select.remove(output)
 
 
 def _count_groups(query: Query) -> None:
@@ -101,6 +165,23 @@ def _show_groups(draft: Draft, query: Query) -> None:
         if table not in told:
             query.select[:0] = [Output(column) for column in shown(table)]
     query.select[:0] = [Output(column) for column in query.group if column not in plain]
+
+
+def _add_up(draft: Draft, query: Query) -> bool:
+    """`Points per player`, where a player has several rows of points: what they add up to."""
+    columns = [output.column for output in query.select]
+    said = {token.lemma for token in draft.tokens if token.text.lower().endswith("s")}
+    several = len(query.group_tables) == 1 and not query.group and len(columns) == 1
+    column = columns[0] if several else None
+    if column is None or query.order or not {"per", "by"} & {t.lemma for t in draft.tokens}:
+        return False
+    path = draft.graph.path(column.table, query.group_tables[0])
+    one_each = not path or path[0].column.table is not column.table
+    if one_each or not column.adds_up or not said & {lemma(word) for word in column.words}:
+        return False
+    query.select = [Output(column, "sum")]
+    _show_groups(draft, query)
+    return True
 
 
 def _ungroup(draft: Draft, query: Query) -> None:
@@ -153,8 +234,11 @@ def join_pairs(draft: Draft, query: Query) -> None:
         c for c in query.where
         if isinstance(c, Compare) and c.operator == "=" and isinstance(c.value, str)
     ]  # fmt: skip
-    if len(known) != 1:
-        return
+    leads = bool(WAYS & {token.lemma for token in draft.tokens}) and draft.around.subject in (
+        draft.graph.pairing
+    )
+    if len(known) != 1 or leads:
+        return  # routes from Oslo are rows of their own
     subject = known[0].column.table
     for table in draft.existing:
         keys = draft.graph.keys_between(table, subject)

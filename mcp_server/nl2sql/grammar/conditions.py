@@ -4,9 +4,7 @@ import datetime
 from collections.abc import Sequence
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import OR
-from mcp_server.nl2sql.grammar.columns import (
-    truth_values,
-)
+from mcp_server.nl2sql.grammar.columns import truth_values, when_done
 from mcp_server.nl2sql.grammar.draft import Draft, measures
 from mcp_server.nl2sql.grammar.nodes import (
     Beyond,
@@ -25,7 +23,8 @@ from mcp_server.nl2sql.grammar.nodes import (
     Under,
 )
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
-from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.schema.model import NUMBERED, Column, Kind, Table
+from mcp_server.nl2sql.sql.conditions import may_be_year
 from mcp_server.nl2sql.sql.logical import (
     Aged,
     Aggregate,
@@ -33,6 +32,7 @@ from mcp_server.nl2sql.sql.logical import (
     Between,
     Compare,
     Having,
+    Linked,
     Nested,
     Null,
     Operator,
@@ -80,6 +80,9 @@ def add_condition(draft: Draft, node: Node) -> None:
                 truth = truth_values(column)
                 if truth is not None:
                     draft.add(Compare(column, "=", truth[0 if negated else 1]))
+                elif column.full and not negated and column.table is not around.subject:
+                    # no row lacks it: crops that were never delivered have no delivery
+                    draft.add(Linked(column.table, negated=True))
                 else:
                     draft.add(Null(column, negated))
         case Held(at):
@@ -89,7 +92,9 @@ def add_condition(draft: Draft, node: Node) -> None:
             truth = truth_values(column) if column is not None else None
             if column is not None and truth is not None:
                 draft.add(Compare(column, "=", truth[1 if negated else 0]))
-        case Beyond(at, operator, aggregate, of, hints, within):
+            elif (done := when_done(draft.symbols[at])) is not None:
+                draft.add(Null(done, negated=not negated))
+        case Beyond(at, operator, aggregate, of, hints, within, factor):
             column = draft.column(of, numeric=True) if of is not None else None
             if column is None or not column.counts:
                 column = around.hinted(hints, local) if hints else column
@@ -104,9 +109,9 @@ def add_condition(draft: Draft, node: Node) -> None:
                 if group is None or left.table is not column.table:
                     draft.lost.append(within)
                     return
-                draft.add(Compare(left, operator, Nested(aggregate, column, within=group)))
+                draft.add(Compare(left, operator, Nested(aggregate, column, (), group, factor)))
                 return
-            draft.add(Compare(left, operator, Nested(aggregate, column)))
+            draft.add(Compare(left, operator, Nested(aggregate, column, factor=factor)))
             draft.beyond = draft.last_compare()
         case BeyondRow(at, operator, value, hints):
             held = around.holder(draft.symbols[value], (), local)
@@ -244,6 +249,9 @@ def add_bound(
     if column is not None and column.year_like and isinstance(value, int) and value < 1000:
         draft.lost.append(value_at)
         return
+    if column is not None and column.kind is Kind.DATE and not may_be_year(value):
+        draft.lost.append(value_at)
+        return
     if column is not None and not measures(column):
         if operator in ("=", "<>"):
             text = draft.symbols[value_at].text
@@ -289,7 +297,7 @@ def _bounded_column(
     column = draft.column(at, numeric=True) if at is not None else None
     ordered = operator not in ("=", "<>")
     if column is not None and (column.primary or column.foreign) and ordered:
-        column = None if hints or not column.counts else column
+        column = None if hints or not column.counts or _stands_for_rows(column) else column
     if column is not None and not ordered and _out_of_range(column, value):
         return around.dated(value, local) or column  # `faculties in 2002`
     if column is not None:
@@ -302,6 +310,13 @@ def _bounded_column(
         found = _compared_before(draft)
     found = found or around.dated(value, near) or age_column(draft, value_at, near)
     return found or (around.fitting(value, local) if at is None else None)
+
+
+def _stands_for_rows(column: Column) -> bool:
+    """Whether a key is called as the rows are that it refers to: there are more than 3 *makers*,
+    and no maker is more than 3.
+    """
+    return column.foreign and not column.year_like and column.words[-1:] not in NUMBERED
 
 
 def _out_of_range(column: Column, value: Scalar) -> bool:

@@ -57,6 +57,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Product,
     Share,
     Show,
+    Weighted,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Edge, listing
 from mcp_server.nl2sql.grammar.phrases.patterns import edges
@@ -90,7 +91,7 @@ SAYS_LITTLE = LEADING | JOINING | FULL_STOP
 """What can be passed over without a loss."""
 
 END_OF_SENTENCE = Joint(FULL_STOP.letter)
-SHOWING = (Show, Count, Difference, Share, Lasting, Product)
+SHOWING = (Show, Count, Difference, Share, Lasting, Product, Weighted)
 HEAD_NODES = (*SHOWING, Entity, Limit, Group)
 LATE_SHOW = 1.3
 LATE_SHOW_AFTER_AND = 0.5

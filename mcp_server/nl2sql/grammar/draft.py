@@ -66,6 +66,9 @@ class Draft:
         self.shows: list[tuple[int, Output]] = []
         """What is shown, with the places that ask for it."""
 
+        self.listed_from = 0
+        """So many columns were asked for before a sentence that lists what to show."""
+
     def state(self) -> Hashable:
         """Equal as long as no phrase has said anything new, or was lost."""
         query = self.query

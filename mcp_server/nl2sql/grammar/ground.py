@@ -63,6 +63,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Sort,
     Total,
     Under,
+    Weighted,
 )
 from mcp_server.nl2sql.grammar.ordering import (
     add_common,
@@ -81,6 +82,7 @@ from mcp_server.nl2sql.grammar.showing import (
     add_in_both,
     add_share,
     add_show,
+    add_weighted,
     counts_rows,
     owner_of,
     speak_of,
@@ -89,7 +91,7 @@ from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.inference import tells_apart
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.schema.model import Column, Table
 from mcp_server.nl2sql.sql.logical import (
     Having,
 )
@@ -125,6 +127,7 @@ def grounded(
 def _read(cover: Cover, draft: Draft) -> Draft:
     draft.lost.extend(cover.skipped)
     find_tables(draft, cover.nodes)
+    draft.around.missing += _lacking(draft, cover.nodes)
     for number, (node, span) in enumerate(zip(cover.nodes, cover.spans, strict=True)):
         before = draft.state() if isinstance(node, MUST_SAY) else None
         take(draft, node, number, cover.nodes)
@@ -132,6 +135,8 @@ def _read(cover: Cover, draft: Draft) -> Draft:
             draft.lost += [at for at in range(*span) if draft.symbols[at].kind in TELLING]
         if not isinstance(node, Joint | Entity):
             draft.joint = ""
+        if isinstance(node, Joint) and _lists_after(draft, span[-1]):
+            draft.listed_from = len(draft.query.select)
     draft.close_absence()
     if draft.limit is not None:
         draft.lost.append(draft.limit)
@@ -140,10 +145,28 @@ def _read(cover: Cover, draft: Draft) -> Draft:
     return draft
 
 
+def _lacking(draft: Draft, nodes: Sequence[Node]) -> Iterator[Column]:
+    """The columns that rows are to lack, as far as one name says which."""
+    for node in nodes:
+        ref = draft.symbols[node.at].ref if isinstance(node, Missing) else None
+        if ref is not None and not getattr(node, "negated", False):
+            best = [column for column, score in ref.columns if score == ref.best_column]
+            yield from best if len(best) == 1 else ()
+
+
+def _lists_after(draft: Draft, end: int) -> bool:
+    """Whether a sentence ends, and the next one says what to show: `Return the name and ...`."""
+    symbols = draft.symbols
+    if not 0 < end < len(symbols) or symbols[end - 1].kind not in FULL_STOP:
+        return False
+    return "return" in {token.lemma for token in draft.tokens[symbols[end - 1].end :][:1]}
+
+
 def find_tables(draft: Draft, nodes: Sequence[Node]) -> None:
     """The tables that are spoken of, and the one whose rows are asked for."""
     around = draft.around
     for node in nodes:
+        around.measured += measured_tables(draft, node)
         at = table_place(node)
         table = around.table(draft.symbols[at]) if at is not None else None
         if isinstance(node, Count) and at is not None and table is None:
@@ -161,6 +184,14 @@ def find_tables(draft: Draft, nodes: Sequence[Node]) -> None:
                 around.subject = table
     if around.subject is None:
         around.subject = find_subject(draft, nodes)
+
+
+def measured_tables(draft: Draft, node: Node) -> list[Table]:
+    """The table of the column that a phrase measures, where no other has one so called."""
+    at = getattr(node, "at", None)
+    ref = draft.symbols[at].ref if at is not None and getattr(node, "aggregate", None) else None
+    best = [c.table for c, score in ref.columns if score == ref.best_column] if ref else []
+    return best if len(best) == 1 else []
 
 
 def find_subject(draft: Draft, nodes: Sequence[Node]) -> Table | None:
@@ -211,6 +242,8 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
             add_in_both(draft, node)
         case Lasting() | Product():
             add_computed(draft, node, owner_of(draft, number, nodes))
+        case Weighted():
+            add_weighted(draft, node, owner_of(draft, number, nodes))
         case Difference():
             add_arithmetic(draft, node, owner_of(draft, number, nodes))
         case Entity():

@@ -71,6 +71,14 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighted:
+    """The average of one column of a row by the weight that another has."""
+
+    at: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     """Rows of a table are spoken of. owner: what is shown before belongs to them."""
 
@@ -262,7 +270,7 @@ class Sort:
 @dataclass(frozen=True, slots=True)
 class Beyond:
     """A comparison with an aggregate of a column: above the average. within: of those rows alone
-    that go with the same one of something, *their* department.
+    that go with the same one of something, *their* department. factor: twice the average.
     """
 
     at: Place
@@ -271,6 +279,7 @@ class Beyond:
     of: Place
     hints: tuple[str, ...] = ()
     within: Place = None
+    factor: float = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +325,8 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Lasting | Product | Entity | Called | Bound | Numbered
-    | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | Nth | HowMany | Total
-    | Absent | Rank | Common | Group | Per | Sort | Beyond | BeyondRow | Columns | SameAs
+    Show | Count | Share | Difference | Lasting | Product | Weighted | Entity | Called | Bound
+    | Numbered | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | Nth | HowMany
+    | Total | Absent | Rank | Common | Group | Per | Sort | Beyond | BeyondRow | Columns | SameAs
     | Under | Joint
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Groups, ranks and orders: which rows come first, and of which groups."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.draft import Draft
@@ -14,9 +15,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
     Sort,
 )
-from mcp_server.nl2sql.grammar.symbols import SURE
+from mcp_server.nl2sql.grammar.symbols import SURE, Symbol
 from mcp_server.nl2sql.schema.display import shown
-from mcp_server.nl2sql.schema.model import Kind, Table
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import (
     Compare,
     Frequent,
@@ -69,6 +70,9 @@ def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> No
         if node.at is not None:
             draft.lost.append(node.at)
         return
+    several = order.aggregate is None and node.count is not None and order.column is not None
+    if several and order.column is not None and _of_several(draft, order.column):
+        order = replace(order, aggregate="sum")
     query, subject = draft.query, draft.around.subject
     ref = draft.symbols[node.at].ref if node.at is not None else None
     if order.column is not None and order.aggregate == "count" and ref and ref.best_column >= SURE:
@@ -98,6 +102,17 @@ def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> No
     query.limit = limit
 
 
+def _of_several(draft: Draft, column: Column) -> bool:
+    """Whether a row that is ranked has several values of a column, which add up: the top products
+    by *quantity*, of order lines.
+    """
+    subject = draft.around.subject
+    if subject is None or column.table is subject or not column.adds_up:
+        return False
+    single = draft.graph.single
+    return single(column.table, subject) and not single(subject, column.table)
+
+
 def order_of(draft: Draft, node: Rank) -> Order | None:
     """What a ranking phrase orders by; None where nothing fits."""
     around = draft.around
@@ -110,6 +125,8 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
     table = draft.entities.get(node.at)
     column = around.column(symbol, local, numeric=True)
     ref = symbol.ref
+    if node.aggregate in ("avg", "sum") and column is not None and column.table is local:
+        column = _of_many(draft, symbol, column)
     dated = column is not None and column.kind is Kind.DATE and not node.counting
     lasting = column is not None and column.made is not None and column.made.how == "duration"
     measure = column is not None and (column.counts or dated or lasting)
@@ -136,6 +153,20 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
     if column is not None:
         return Order(node.descending, column=column, aggregate="count")
     return None
+
+
+def _of_many(draft: Draft, symbol: Symbol, own: Column) -> Column:
+    """What is averaged of each thing: not what it has one of, where others are called so."""
+    scores = dict(symbol.ref.columns) if symbol.ref is not None else {}
+    better = [
+        column
+        for column, score in scores.items()
+        if score >= SURE
+        and score > scores.get(own, 1.0)
+        and column.counts
+        and draft.graph.single(column.table, own.table)
+    ]
+    return better[0] if len(better) == 1 else own
 
 
 def hinted_order(

@@ -7,9 +7,12 @@ from itertools import pairwise, product
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AMOUNT,
+    BY,
     COMMONEST,
+    DATE,
     EACH,
     FIGURE,
+    FOR,
     FULL_STOP,
     HAVE,
     HOW_MANY,
@@ -18,36 +21,43 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     NAME,
     NOT,
     NTH,
+    NUMBER,
+    OF,
     OR,
     PREPOSITION,
     QUOTED,
     SHARE,
     TAB,
     THAT,
+    VAL,
     VALUE,
     WORD,
 )
-from mcp_server.nl2sql.grammar.compound.combining import combined
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE
+from mcp_server.nl2sql.grammar.columns import YEARS
+from mcp_server.nl2sql.grammar.compound.combining import combined, paired
 from mcp_server.nl2sql.grammar.compound.spelled import Spelled, spelled
 from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
 from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
-from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product
+from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product, Weighted
 from mcp_server.nl2sql.grammar.symbols import SURE, Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.schema.model import Table
-from mcp_server.nl2sql.sql.logical import Compare, Nested, Query
-from mcp_server.nl2sql.words.lexicon import IDLE, LIMITING
+from mcp_server.nl2sql.schema.model import Kind, Table
+from mcp_server.nl2sql.sql.logical import Between, Compare, Nested, Query
+from mcp_server.nl2sql.words.lexicon import IDLE, LIMITING, RELATING
 from mcp_server.nl2sql.words.tokens import Token, lemma
 
 LOST = 1.5
 """What it costs that a phrase was of no use."""
+HIDDEN = 2.5
+"""What it costs to make groups of the values of a measure, and not show it."""
 HALVES_READ = 2
-OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH
+OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH | NOT | HAVE
 """What an adjective may stand behind."""
 ARTICLES = frozenset({"the", "a", "an", "all", "any", "some", "their", "its", "our", "these"})
-SAID_BY_A_WORD = (Per, Product, Lasting, Difference, Common)
+SAID_BY_A_WORD = (Per, Product, Weighted, Lasting, Difference, Common)
 """Phrases in which a word that is no name says something."""
 VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | NTH | COMMONEST | SHARE | OR
 
@@ -89,7 +99,8 @@ def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
         for half in (parts.left, parts.right)
     ]
     for one, other in product(*sides):
-        query = combined(parts.how, one.query, other.query, alike=parts.alike, rest=parts.rest)
+        left = paired(one.query, other.query, graph) if parts.how == "/" else one.query
+        query = combined(parts.how, left, other.query, alike=parts.alike, rest=parts.rest)
         if query is not None:
             yield Meant(
                 query,
@@ -114,9 +125,11 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
         for number, ground in enumerate(grounded(cover, row, tokens, graph)):
             lost = len(ground.lost) - len(cover.skipped)
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
+            cost += HIDDEN * _groups_by_measure(ground.query)
             ground.lost += _swallowed(cover, row)
             again = _told_by_others(row, ground.query)
             ground.lost += again
+            ground.lost = [at for at in ground.lost if not _told_by_time(row, at, ground.query)]
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
             values = sum(_is_vital(row, place) for place in set(ground.lost))
@@ -153,6 +166,22 @@ def _reads_again(query: Query, table: Table) -> bool:
     return table in inner
 
 
+def _groups_by_measure(query: Query) -> bool:
+    shown = {each.column for each in query.select}
+    return any(column.adds_up and column not in shown for column in query.group)
+
+
+def _told_by_time(row: Sequence[Symbol], place: int, query: Query) -> bool:
+    """Whether a word says what a time does: *new* members per month, *new* bookings in 2024."""
+    after = row[place + 1] if place + 1 < len(row) else None
+    if row[place].text.lower() != "new" or after is None or after.ref is None:
+        return False
+    tables = {table for table, score in after.ref.tables if score >= SURE}
+    dates = [each.column for each in query.periods]
+    dates += [each.column for each in query.where if isinstance(each, Compare | Between)]
+    return any(c.table in tables and c.kind is Kind.DATE for c in dates)
+
+
 def _swallowed(cover: Cover, row: Sequence[Symbol]) -> list[int]:
     """Words within phrases that say nothing about them, though they say which rows are meant."""
     inside = {place for span in cover.spans for place in range(*span)}
@@ -167,15 +196,43 @@ def _is_vital(row: Sequence[Symbol], place: int) -> bool:
     with, or what looks so; what is not; what is most; a share; a word that says which rows.
     """
     symbol = row[place]
-    if symbol.kind in VITAL or (symbol.cue is not None and symbol.cue.how == "sign"):
+    cue = symbol.cue
+    if symbol.kind in VITAL or (cue is not None and (cue.how == "sign" or cue.operator == "<>")):
         return True
     if symbol.kind not in WORD:
         return False
     named = symbol.start > 0 and symbol.text[:1].isupper()
     word = lemma(symbol.text)
-    if named or word in LIMITING or not word.isascii():
+    if named or word in LIMITING or not word.isascii() or _divides(row, place):
         return True
-    return word not in IDLE and (_describes(row, place) or _places(row, place))
+    if word in IDLE:
+        return False
+    ways = (_describes, _places, _is_thing, _happened)
+    return any(way(row, place) for way in ways)
+
+
+def _is_thing(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word is a noun by where it stands, and no name goes with it: how many *crates*, the
+    *foreman* who, *painters* or drivers, wrote the *music* for.
+    """
+    symbol, before = row[place], row[place - 1] if place else None
+    after = row[place + 1] if place + 1 < len(row) else None
+    low = symbol.text.lower()
+    if low in RELATING or low in ANYONE or lemma(low) in ANYONE:
+        return False
+    if after is not None and after.kind in NAME | VAL | WORD and after.start == symbol.end:
+        return False
+    if before is None or before.kind in HOW_MANY | EACH:
+        return True
+    several = low != lemma(low) and before.kind not in NAME | VAL | THAT | WORD
+    headed = after is None or after.kind in THAT | IN | OF | FOR | PREPOSITION | FULL_STOP
+    return several or (headed and bool(ARTICLES & set(symbol.lead)))
+
+
+def _divides(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word says what something is asked for each of: sales *by region*."""
+    before = row[place - 1] if place else None
+    return before is not None and before.end == row[place].start and before.kind in BY | EACH
 
 
 def _describes(row: Sequence[Symbol], place: int) -> bool:
@@ -188,6 +245,18 @@ def _describes(row: Sequence[Symbol], place: int) -> bool:
         return False
     before = row[place - 1] if place else None
     return before is None or bool(ARTICLES & set(symbol.lead)) or before.kind in OPENING
+
+
+def _happened(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word says what was so at a time: members who *left* in 2024."""
+    behind = row[place + 1 : place + 3]
+    if row[place].text.lower() in RELATING or len(behind) < 2 or behind[0].kind not in IN:
+        return False
+    return behind[1].kind in DATE or _is_year(behind[1])
+
+
+def _is_year(symbol: Symbol) -> bool:
+    return symbol.kind in NUMBER and YEARS[0] <= (symbol.value or 0) <= YEARS[1]
 
 
 def _places(row: Sequence[Symbol], place: int) -> bool:

@@ -17,6 +17,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Product,
     Share,
     Show,
+    Weighted,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import listing
 from mcp_server.nl2sql.schema.derived import duration
@@ -62,6 +63,8 @@ def add_show(draft: Draft, node: Show, owner: Table | None) -> None:
         if only is None:
             draft.lost.append(node.at)
         column = only or column
+    if node.aggregate in ("max", "min") and column.kind is Kind.TEXT and not column.counts:
+        draft.lost.append(node.at)  # the longest title is not the last of the alphabet
     distinct = node.distinct and node.aggregate is not None
     if node.distinct and node.aggregate is None:
         draft.query.distinct = True
@@ -207,14 +210,27 @@ def add_computed(draft: Draft, node: Lasting | Product, owner: Table | None) -> 
     made = (
         duration(one, other, node.unit)
         if isinstance(node, Lasting)
-        else _together(node, one, other)
+        else _together(node.operator, one, other)
     )
     draft.query.select.append(Output(made, node.aggregate))
 
 
-def _together(node: Product, one: Column, other: Column) -> Column:
-    made = Made(node.operator, (one, other))
-    name = f"{one.name} {node.operator} {other.name}"
+def add_weighted(draft: Draft, node: Weighted, owner: Table | None) -> None:
+    """The sum of a column times its weight, for the sum of all weights."""
+    found = [
+        draft.around.column(draft.symbols[at], owner, numeric=True) for at in (node.at, node.weight)
+    ]
+    one, weight = found
+    if one is None or weight is None or one is weight or not (one.counts and weight.adds_up):
+        draft.lost += [node.at, node.weight]
+        return
+    whole = Output(_together("*", one, weight), "sum")
+    draft.query.computed.append(Arithmetic("/", whole, Output(weight, "sum")))
+
+
+def _together(operator: str, one: Column, other: Column) -> Column:
+    made = Made(operator, (one, other))
+    name = f"{one.name} {operator} {other.name}"
     return Column(
         one.table, name, "numeric", Kind.NUMBER, words=(*one.words, *other.words), made=made
     )

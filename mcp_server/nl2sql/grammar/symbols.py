@@ -3,7 +3,7 @@
 Words that never matter are left out. What a symbol may be is in `alphabet`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
@@ -12,6 +12,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     COLUMN,
     COLUMN_OR_TABLE,
     DATE,
+    EACH,
     FIGURE,
     FILLER,
     FULL_STOP,
@@ -37,12 +38,13 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     WORD,
 )
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
+from mcp_server.nl2sql.linking.heard import NUMBERED
 from mcp_server.nl2sql.linking.linking import Linker, Ref
 from mcp_server.nl2sql.linking.matching import name_match
 from mcp_server.nl2sql.schema.display import name_of
-from mcp_server.nl2sql.schema.model import Kind, Table
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.words.lexicon import RELATING, STOP
-from mcp_server.nl2sql.words.tokens import Mark, Token
+from mcp_server.nl2sql.words.tokens import Mark, Token, lemma
 
 ORDERS = frozenset({"name", "state"})
 """Words that at the beginning say what to do, and else are names."""
@@ -61,6 +63,8 @@ OR_VALUE = {
     COLUMN_OR_TABLE: VALUE_COLUMN_OR_TABLE,
 }
 """What a name is that is a value too."""
+FACTORS = {"half": 0.5, "double": 2, "triple": 3}
+OF_A_FIGURE = frozenset({"average", "mean", "avg", "median"})
 RANKING = NTH | MOST
 IN_CONTEXT = WORD | COLUMN
 """What may be something else beside its neighbours."""
@@ -110,11 +114,12 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
         phrase, cue = _cue(tokens, at, refs)
         if tokens[at].lemma == "one" and at and tokens[at - 1].lemma in BEFORE_ONE:
             at += 1  # `the one`, `each one` stand for what was named before
-        elif ref is not None and not _yields(ref, phrase, cue, refs):
+        elif ref is not None and (_figured(ref, found) or not _yields(ref, phrase, cue, refs)):
             found.append(_named(ref, tokens))
             at = ref.end
-        elif tokens[at].lemma in ("once", "twice"):
-            found.append(Symbol(NUMBER.letter, at, at + 1, tokens[at].text, value=tokens[at].value))
+        elif tokens[at].lemma in ("once", "twice") or _multiplies(tokens, at):
+            times = FACTORS.get(tokens[at].lemma, tokens[at].value)
+            found.append(Symbol(NUMBER.letter, at, at + 1, tokens[at].text, value=times))
             found.append(Symbol(TIMES.letter, at, at + 1, "times"))
             at += 1
         elif cue is not None:
@@ -132,6 +137,8 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
             lead.clear()
     kept = [_row_of_table(each, kept[place + 1 :]) for place, each in enumerate(kept)]
     kept = [each for place, each in enumerate(kept) if not _relates(kept, place)]
+    keys = {key.column for key in linker.profile.foreign_keys}
+    kept = [_as_role(each, kept, place, keys) for place, each in enumerate(kept)]
     kept = [_in_context(symbol, kept, place) for place, symbol in enumerate(kept)]
     return _headed([_having(symbol, kept, place) for place, symbol in enumerate(kept)])
 
@@ -145,10 +152,40 @@ def _relates(row: Sequence[Symbol], place: int) -> bool:
     if symbol.kind not in WORD or symbol.text.lower() not in RELATING or before is None:
         return False
     behind = before.kind in NAME | VAL | THAT
+    if _adds_up(before) and (after is None or after.kind in FULL_STOP | BY | EACH):
+        return True  # the quantity *sold*, minutes *logged* by each
     last = after is None or after.kind in FULL_STOP
     if last:
         return behind and any(each.kind in THAT for each in row[:place])
     return behind and after is not None and after.kind in NAME | VAL | IN | OF
+
+
+def _adds_up(symbol: Symbol) -> bool:
+    """Whether a symbol names a measure."""
+    if symbol.kind not in COL or symbol.ref is None:
+        return False
+    return any(column.adds_up for column, score in symbol.ref.columns if score >= SURE)
+
+
+def _as_role(symbol: Symbol, row: Sequence[Symbol], place: int, keys: Collection[Column]) -> Symbol:
+    """Per *project manager*, where a key is called so, and something else is: the key is meant.
+    So it is of things and their project managers.
+    """
+    before, ref = row[place - 1] if place else None, symbol.ref
+    if symbol.kind not in VAL or ref is None or before is None:
+        return symbol
+    if before.kind not in EACH | BY and "their" not in symbol.lead:
+        return symbol
+    said = tuple(lemma(word) for word in symbol.text.lower().split())
+    called = [c for c, _ in ref.columns if c in keys and _without_id(c) == said]
+    if len(called) != 1:
+        return symbol
+    ref = replace(ref, columns=[(called[0], 1.0)], values=[])
+    return replace(symbol, kind=COLUMN.letter, ref=ref)
+
+
+def _without_id(column: Column) -> tuple[str, ...]:
+    return column.words[:-1] if column.words[-1] in NUMBERED else column.words
 
 
 def _having(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
@@ -261,8 +298,9 @@ def _cue(
         )
         if cue is not None and cue.kind in OR_MORE and bounds:
             continue  # `or less than 5` is another bound
-        if cue is not None and cue.kind in SORTED and tokens[at].text.lower().endswith("s"):
-            continue  # `orders by status` sorts nothing
+        plural = tokens[at].text.lower().endswith("s")
+        if cue is not None and cue.kind in SORTED and (plural or bounds):
+            continue  # `orders by status` sorts nothing, nor does `ordered in 2024`
         if cue is not None and not any(
             token.mark in (Mark.QUOTED, Mark.NUMBER) for token in tokens[at : at + length]
         ):
@@ -272,6 +310,13 @@ def _cue(
 
 def _whole(ref: Ref) -> bool:
     return ref.end - ref.start > 1 and max(ref.best_column, ref.best_table) >= SURE
+
+
+def _multiplies(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a word says how many times an average: *half the* average, *double of the* mean."""
+    behind = [token.lemma for token in tokens[at + 1 : at + 4]]
+    small = [word for word in behind if word not in ("of", "the")]
+    return tokens[at].lemma in FACTORS and bool(OF_A_FIGURE & set(small[:1]))
 
 
 def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None, refs: Mapping[int, Ref]) -> bool:
@@ -290,11 +335,20 @@ def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None, refs: Mapping[in
     return " ".join(phrase) not in SOFT and max(ref.best_column, ref.best_table) < SURE
 
 
+def _figured(ref: Ref, found: Sequence[Symbol]) -> bool:
+    """Whether a column of several words is told how to take: the sum of the *total amount* of."""
+    before = next((each for each in reversed(found) if each.kind not in FILLER), None)
+    figure = before is not None and before.kind in FIGURE
+    return figure and ref.end - ref.start > 1 and ref.best_column >= CERTAIN
+
+
 def _named(ref: Ref, tokens: Sequence[Token]) -> Symbol:
     token = tokens[ref.start]
     if token.mark is Mark.QUOTED:
         quoted = VALUE if ref.values else QUOTED
         return Symbol(quoted.letter, ref.start, ref.end, ref.text, ref)
+    if _only_begun(ref):
+        ref = replace(ref, columns=[])
     column, table = ref.best_column, ref.best_table
     may_be_column = column > 0 and column >= table - EITHER_WITHIN
     may_be_table = table > 0 and table >= column - EITHER_WITHIN
@@ -306,9 +360,26 @@ def _named(ref: Ref, tokens: Sequence[Token]) -> Symbol:
     return Symbol(kind.letter, ref.start, ref.end, ref.text, ref, value=value)
 
 
+def _only_begun(ref: Ref) -> bool:
+    """Whether the columns that a name of a table may be have that name before their own: of
+    violations, `viol_type`.
+    """
+    if not ref.tables or abs(ref.best_column - ref.best_table) > EITHER_WITHIN / 2:
+        return False
+    words = ref.tables[0][0].words
+    near = [c for c, score in ref.columns if score >= ref.best_table - EITHER_WITHIN]
+    begun = (
+        c.words[: len(words)] == words
+        and len(c.words) > len(words)
+        and c.words[-1] not in NUMBERED | {"name"}
+        for c in near
+    )
+    return bool(near) and all(begun)
+
+
 def _parts(ref: Ref, tokens: Sequence[Token], linker: Linker) -> list[Ref]:
     """A table and a column of it, where a span names both: `singer names`, `names of singers`."""
-    words = [token.lemma for token in tokens[ref.start : ref.end]]
+    words = tuple(token.lemma for token in tokens[ref.start : ref.end])
     whole = any(name_match(words, c.words) >= SURE for c, _ in ref.columns)
     if len(words) < 2 or ref.values or whole or ref.best_table >= SURE:
         return [ref]

@@ -1,17 +1,22 @@
 """Which words of a question name which tables, columns and values, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mcp_server.nl2sql.linking.matching import INNER, name_match
+from mcp_server.nl2sql.linking.held import HeldValues
+from mcp_server.nl2sql.linking.matching import INNER, head_words, name_match
+from mcp_server.nl2sql.linking.near import NearNames
+from mcp_server.nl2sql.linking.states import States
 from mcp_server.nl2sql.linking.wording import Wording
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.words.lexicon import (
     EVERYDAY,
+    IDLE,
     NOISE_IN_TABLE_NAMES,
     NOUNS_IN_STOP,
+    RELATING,
     SEXES,
     STOP,
     SUPERLATIVES,
@@ -24,7 +29,6 @@ from mcp_server.nl2sql.words.tokens import (
     normal_text,
     shape_of,
 )
-from mcp_server.nl2sql.words.trigrams import TrigramIndex, one_letter_off
 
 T = TypeVar("T")
 
@@ -32,9 +36,20 @@ _DIRECTIONS = frozenset(
     {"ascending", "descending", "alphabetical", "alphabetic", "increasing", "decreasing", "in",
      "lexicographic", "lexicographical", "chronological", "reverse", "asc", "desc"}
 )  # fmt: skip
+_WHEN, _AT = ("date", "day", "time"), ("at", "on", "ts", "timestamp", "datetime")
+"""What asks when, and what columns have for it: the order date is when it was ordered."""
 _CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
+_UNITS = frozenset(
+    {"kg", "g", "lb", "t", "km", "m", "cm", "mm", "mi", "ft", "l", "ml", "sec", "secs", "ms", "hr",
+     "hrs", "mins", "pct", "usd", "eur", "gbp", "kw", "kwh", "mb", "gb"}
+)  # fmt: skip
+"""Words behind the name of a column that say in what it is measured."""
 _APART = frozenset({Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE, Mark.SIGN})
-_VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number", "rank", "report"})
+_VERBS = frozenset(
+    {"count", "list", "name", "state", "order", "sort", "number", "rank", "report", "show"}
+)
+_BIDDING = frozenset({"please", "pls", "you", "to", "and", "then", "also", "now"})
+"""What a verb that says what to do may stand behind."""
 _CALCULATING = frozenset(
     {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
 )
@@ -53,20 +68,21 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 NAMED_TABLE = 0.95
+IN_A_ROLE = 0.9
+"""Of what the keys of several tables call the rows of a table: its rows are that."""
+COUNTED_WELL = 0.8
+"""The `number of goods` is a column for the number of products, where nothing is called so."""
 SURELY = 0.9
+HAPPENED = 0.5
+"""What a date is of says enough: members who *joined*, of a date to join."""
 DERIVED = 0.97
 """As VIEWED, for a column that would have to be computed."""
+PART = 0.92
+"""Of the items of an order, which are called order items; better than any other word for items."""
 VIEWED = 0.98
 """Of two names that fit alike, a table's goes before a view's."""
-FUZZY_VALUE_MIN = 0.55
-FUZZY_LOOKED_AT_MIN = 0.4
-FUZZY_OTHER_WORDS_MIN = 0.75
-"""As FUZZY_VALUE_MIN, for a value of more or fewer words."""
 FUZZY_LENGTH_MIN = 6
 """A shorter word is like too many others."""
-DERIVED_LENGTH_MIN = 6
-DERIVED_SHARE = 0.7
-"""How much of two words must be the same from the beginning for one to be made from the other."""
 
 
 @dataclass(slots=True)
@@ -85,13 +101,13 @@ class Ref:
 
     @property
     def best_column(self) -> float:
-        """The score of the best column; 0 without one."""
-        return max((score for _, score in self.columns), default=0.0)
+        """The score of the best column, which is the first; 0 without one."""
+        return self.columns[0][1] if self.columns else 0.0
 
     @property
     def best_table(self) -> float:
-        """The score of the best table; 0 without one."""
-        return max((score for _, score in self.tables), default=0.0)
+        """The score of the best table, which is the first; 0 without one."""
+        return self.tables[0][1] if self.tables else 0.0
 
 
 class Linker:
@@ -109,15 +125,26 @@ class Linker:
             if len(column.words) > 1 and STOP & {column.words[0], column.words[-1]}
         }
         """Names that are, begin or end with a small word: `record`, `valid from`."""
-        self._trigrams: TrigramIndex | None = None
-        self._by_beginning: dict[str, list[tuple[str, list[tuple[Column, str]]]]] | None = None
-        self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
+        self._parts = {
+            key.column.table
+            for key in profile.foreign_keys
+            if len(key.column.table.words) > 1
+            and key.column.table.words[:-1] == key.target.table.words
+        }
+        """What the rows of another table are made of: the items of an order."""
+        self._held = HeldValues(profile.value_index)
         self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
         self.has_years = self.has_dates or any(column.year_like for column in profile.columns)
-        self._similar: dict[str, list[tuple[Column, str]]] = {}
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
+        self._roles = _roles(profile)
+        self._near_columns = NearNames((c, _words_of(c)) for c in profile.columns)
+        self._near_derived = NearNames((c, _words_of(c)) for c in profile.derived)
+        self._near_tables = NearNames(
+            (table, (*table.words, *head_words(table.comment or ""))) for table in profile.tables
+        )
         self._wording = Wording(profile, self.columns, self.tables)
+        self.states = States(profile, self.tables, self.columns)
 
     def prepare(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens as the schema would write them; see `wording`."""
@@ -126,11 +153,12 @@ class Linker:
     def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
         """The columns that words may mean, with scores."""
         if words not in self._columns:
-            found = [(column, self._column_score(words, column)) for column in self.profile.columns]
+            found = [(c, self._column_score(words, c)) for c in self._near_columns(words)]
             computed = (
                 (c, self._column_score(words, c))
-                for c in self.profile.derived
+                for c in self._near_derived(words)
                 if not (c.kind is Kind.BOOLEAN and words[0] in SUPERLATIVES)  # `latest` is not late
+                and not (words[-1] == "date" and c.lasts)  # a day is not how long it took
             )
             found += [
                 (c, score if c.measured else DERIVED * score)
@@ -143,7 +171,12 @@ class Linker:
     def tables(self, words: tuple[str, ...]) -> list[tuple[Table, float]]:
         """The tables that words may mean, with scores."""
         if words not in self._tables:
-            found = [(table, self._table_score(words, table)) for table in self.profile.tables]
+            role = self._roles.get(words)
+            near = self._near_tables(words)
+            near += [role] if role is not None and role not in near else []
+            found = [(table, self._table_score(words, table)) for table in near]
+            if len(words) > 1 and words[-1].endswith("ed"):  # issues *labelled* so: no labels
+                found = [(t, s) for t, s in found if t.words[-1:] == words[-1:]]
             self._tables[words] = _best(found)
         return self._tables[words]
 
@@ -156,33 +189,51 @@ class Linker:
         if column.kind is Kind.BOOLEAN and len(own) > 1 and own[0] in ("be", "have"):
             score = max(score, 0.98 * name_match(words, own[1:]))
         residual = tuple(word for word in own if word not in table and word not in INNER)
-        if residual and residual != own and name_match(words, residual) >= 0.9:
+        happened = HAPPENED if column.kind is Kind.DATE else SURELY
+        if residual and residual != own and name_match(words, residual) >= happened:
             score = max(score, 0.96 * name_match(words, residual))
         core = tuple(word for word in residual or own if word not in _CODES)
-        if core and core != own and name_match(words, core) >= 0.9:
+        if core and core != own and name_match(words, core) >= 0.75:
             score = max(score, 0.88 * name_match(words, core))
+        if len(own) > 1 and own[-1] in _UNITS:
+            score = max(score, 0.95 * name_match(words, own[:-1]))
         if len(own) > 1 and own[-1] == "id" and "id" not in words:
             score = min(score, 0.5)  # the thing is named, and not its number
         if len(words) > 1 and words[-1] == "name" and "name" not in own:
             score = max(score, 0.95 * name_match(words[:-1], own))
+        if column.kind is Kind.DATE and words[-1] in _WHEN and own[-1] in _AT:
+            score = max(score, 0.98 * name_match(words[:-1] or words, own[:-1] or own))
         if len(words) > 2 and own == ("".join(word[0] for word in words),):
             score = max(score, 0.95)  # miles per gallon: mpg
         if len(words) > 1 and score < 1:
             with_table = name_match(words, (*table, *own))
             if with_table >= 0.9:
                 score = max(score, with_table)
-        if column.comment:
+        if len(words) > 1 and column.adds_up and table and _ends_in(table[-1], words[-1]):
+            said = name_match(words[:-1], own)  # the opening *balance*, of balances
+            score = max(score, 0.98 * (1 + said) / 2 if said >= SURELY else 0.0)
+        if column.comment and not any(word in column.values for word in words):
+            # what a comment lists are values
             score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
+            score = max(score, 0.9 * name_match(words, head_words(column.comment)))
         return score * VIEWED if column.table.view else score
 
-    def _names_a_table(self, word: str) -> bool:
-        return any(score >= 0.95 for _, score in self.tables((word,)))
+    def _name_a_table(self, words: tuple[str, ...]) -> bool:
+        return any(score >= NAMED_TABLE for _, score in self.tables(words))
 
     def _table_score(self, words: tuple[str, ...], table: Table) -> float:
         own = tuple(word for word in table.words if word not in NOISE_IN_TABLE_NAMES)
+        if len(words) == 1 < len(own) and words[0] in IDLE & RELATING:
+            return 0.0  # sales that were *made* are no payments made
         score = name_match(words, own or table.words)
         if len(own) > len(words) and words == own[: len(words)]:
             score = max(score, 0.7)
+        if table in self._parts and words == table.words[-1:]:
+            score = max(score, PART)
+        if self._roles.get(words) is table:
+            score = max(score, IN_A_ROLE)
+        if table.comment and (told := name_match(words, head_words(table.comment))) >= SURELY:
+            score = max(score, 0.9 * told)
         return score * VIEWED if table.view else score
 
     def refs(self, tokens: Sequence[Token]) -> list[Ref]:
@@ -204,24 +255,30 @@ class Linker:
         text = " ".join(token.text for token in span)
         if len(span) == 1 and span[0].mark is Mark.QUOTED:
             values = self._quoted(text)
-            partly = [] if values else self._containing(text)
+            partly = [] if values else self._held.containing(text)
             return Ref(start, end, text, values=values, partly=partly, score=3.0)
         if any(token.mark in _APART for token in span):
             return None
         following = tokens[end].lemma if end < len(tokens) else ""
-        measured = start and tokens[start - 1].lemma in _CALCULATING and self._is_column(span)
+        before = [t.lemma for t in tokens[:start] if t.lemma not in ("of", "the")][-1:]
+        measured = bool(_CALCULATING & set(before)) and self._is_column(span)
         counting = len(span) == 1 and span[0].lemma in _COUNTING and following in ("of", "be")
         if counting and not measured:
             return None  # "number of X" counts
         if len(span) == 1 and span[0].lemma in ("first", "last") and following not in ("and", ","):
             return None
         ordering = start and tokens[start - 1].lemma in _DIRECTIONS
-        if len(span) == 1 and span[0].lemma == "order" and ordering:
+        numbered = end < len(tokens) and tokens[end].mark is Mark.NUMBER  # what is in order 7
+        if len(span) == 1 and span[0].lemma == "order" and ordering and not numbered:
             return None
         if len(span) == 1 and start == 0 and span[0].text.lower() in _VERBS:
             return None  # what to do, and not a column
-        if span[0].lemma in _CALCULATING and (len(span) == 1) and following:
+        if span[0].text.lower() == "show" and tokens[start - 1].lemma in _BIDDING:
             return None
+        if span[0].lemma in _CALCULATING and (len(span) == 1) and following and not measured:
+            return None
+        if span[0].text.lower() == "weighted" and not self._is_column(span):
+            return None  # an average by weights, and no weight
         ref = Ref(start, end, text)
         length = len(span)
         words = tuple(token.lemma for token in span)
@@ -229,22 +286,35 @@ class Linker:
         if words in self._small:
             edges = False
         if not edges and not all(token.mark is Mark.NUMBER for token in span):
-            inner = {word for word in words if word in STOP}
+            inner = {word for word in words if word in STOP and words not in self._small}
+            counted = length == 3 and words[0] in _COUNTING and words[1] == "of"
+            told_by = "by" in inner or ("per" in inner and self._name_a_table(words[:1]))
             ref.columns = [
                 pair
                 for pair in self.columns(words)
                 if not inner
                 or inner <= set(pair[0].words)
-                or ("and" not in inner and pair[1] >= 0.95 and not self._names_a_table(words[-1]))
+                or (
+                    "and" not in inner
+                    and not told_by
+                    and pair[1] >= 0.95
+                    and not self._name_a_table(words[-1:])
+                )
+                or (counted and pair[1] >= COUNTED_WELL and not self._name_a_table(words[-1:]))
             ]
             if words[0] in _COUNTING and length > 2 and words[1] == "of":
                 ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
             ref.tables = self.tables(words) if not inner else []
         values = [] if self._row_of_a_table(span) else self._values(span, text)
         named = max(ref.best_column, ref.best_table)
-        if values and (named < 0.85 or _is_name(span) or _says_what_was_done(ref)):
+        exact = normal_text(text) in self.profile.value_index
+        best = SURELY if exact else 0.85  # *paid* orders have that status, and no salary
+        if values and (named < best or _is_name(span) or _says_what_was_done(ref)):
             ref.values = values
-        content = sum(t.lemma not in STOP or _abbreviates(t) for t in span) or bool(ref.values)
+        if length > 1 and named < 0.85 and not ref.values and self._hides_a_table(ref, words):
+            return None
+        content = sum(t.lemma not in STOP or self._abbreviates(t) for t in span)
+        content = content or bool(ref.values) or words in self._small
         score = named if named >= THRESHOLD else 0.0
         if ref.values:
             sure = 0.95 if _is_name(span) or length > 1 else 0.75
@@ -253,6 +323,13 @@ class Linker:
             return None
         ref.score = score * content + 0.12 * (length - 1) * (score >= 0.85)
         return ref
+
+    def _hides_a_table(self, ref: Ref, words: Sequence[str]) -> bool:
+        """Whether a span is only like the comment on a column, and a word of it names a table:
+        *restaurants serve*, of the food that is served at a restaurant.
+        """
+        own = {word for column, _ in ref.columns for word in column.words}
+        return any(word not in own and self._name_a_table((word,)) for word in words)
 
     def _row_of_a_table(self, span: Sequence[Token]) -> bool:
         """Whether a span is what a row is called and the name of its table: the *Ohio river*, of
@@ -267,6 +344,13 @@ class Linker:
             c.table in tables for c, _ in whole
         )
 
+    def _abbreviates(self, token: Token) -> bool:
+        """Whether a word that is small otherwise is a name in capitals: US, the IT department."""
+        if not token.text.isupper() or len(token.text) < 2:
+            return False
+        held = self.profile.value_index.get(token.text.lower(), ())
+        return token.lemma in KNOWN_AS or any(value == token.text for _, value in held)
+
     def _is_column(self, span: Sequence[Token]) -> bool:
         """Whether a span is the whole name of a column of numbers: the total *amount* of sales."""
         words = tuple(token.lemma for token in span)
@@ -274,7 +358,7 @@ class Linker:
 
     def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
         if len(span) == 1 and (
-            (span[0].lemma in STOP and not _abbreviates(span[0]) and text != "May")
+            (span[0].lemma in STOP and not self._abbreviates(span[0]) and text != "May")
             or span[0].mark is Mark.NUMBER
         ):
             return []
@@ -295,19 +379,30 @@ class Linker:
             for others in next(known, SEXES.get(names[1], ())):
                 found = found or [pair for other in others for pair in index.get(other, ())]
         if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
-            found = _alone_in_column(self._initials().get(text.lower(), []))
+            found = _alone_in_column(self._held.by_initials(text.lower()))
+        if not found and len(span) == 1 and len(text) > 2:
+            plural = f"{text[:-1]}ie" if text.endswith("y") and text[-2] not in "aeiou" else text
+            found = index.get(f"{normal_text(plural)}s", [])  # the cheapest *toy*, of the kind toys
         if not found and len(span) == 1:
             found = self._shaped(text)
         if not found and _all_names(span):
-            found = self._alike(text)
+            found = self._held.alike(text)
         if not found and len(span) == 1:
-            found = self._derived(span[0].lemma)
+            found = self._held.derived(span[0].lemma) or self._misspelt(span[0])
         short = len(text) <= 2 and text.isascii() and not text.isupper()
         return [] if short else found
 
+    def _misspelt(self, token: Token) -> list[tuple[Column, str]]:
+        """The value that a word was meant to be, of which nobody knows what else it is."""
+        words = (token.lemma,)
+        known = token.lemma in STOP or token.lemma in EVERYDAY or token.lemma in SUPERLATIVES
+        if known or self.columns(words) or self.tables(words):
+            return []
+        return self._held.misspelt(token.text.lower())
+
     def _quoted(self, text: str) -> list[tuple[Column, str]]:
         held = self.profile.value_index.get(normal_text(text))
-        return held or self._shaped(text) or self._alike(text)
+        return held or self._shaped(text) or self._held.alike(text)
 
     def _shaped(self, text: str) -> list[tuple[Column, str]]:
         """The columns whose texts are written like this one, which no row looked at holds."""
@@ -316,72 +411,36 @@ class Linker:
             return []
         return [(column, text) for column in self.profile.columns if shape in column.shapes]
 
-    def _index(self) -> TrigramIndex:
-        if self._trigrams is None:
-            self._trigrams = TrigramIndex(self.profile.value_index)
-        return self._trigrams
 
-    def _initials(self) -> dict[str, list[tuple[Column, str]]]:
-        """Values of several words by their first letters: LA."""
-        if self._by_initials is None:
-            found: dict[str, list[tuple[Column, str]]] = {}
-            for normal, held in self.profile.value_index.items():
-                words = normal.split()
-                if 2 <= len(words) <= 4:
-                    initials = "".join(word[0] for word in words)
-                    found.setdefault(initials, []).extend(held)
-            self._by_initials = found
-        return self._by_initials
-
-    def _alike(self, text: str) -> list[tuple[Column, str]]:
-        """Values that are written nearly so."""
-        if text not in self._similar:
-            index = self.profile.value_index
-            words = len(text.split())
-            near = [
-                (value, score)
-                for value, score in self._index().similar(text, FUZZY_LOOKED_AT_MIN)
-                if score >= FUZZY_OTHER_WORDS_MIN
-                or (score >= FUZZY_VALUE_MIN and len(value.split()) == words)
-                or one_letter_off(text.lower(), value)
-            ]
-            best = near[0][1] if near else 0.0
-            self._similar[text] = [
-                pair for value, score in near[:5] if score >= best for pair in index[value]
-            ]
-        return self._similar[text]
-
-    def _derived(self, word: str) -> list[tuple[Column, str]]:
-        """Values that the word is made from, or that are made from it: cardiologists."""
-        if len(word) < DERIVED_LENGTH_MIN or word in EVERYDAY or word.endswith(("ed", "ing")):
-            return []
-        return [
-            pair
-            for value, held in self._beginnings().get(word[:DERIVED_LENGTH_MIN], ())
-            if _made_from(value, word)
-            for pair in held
-        ]
-
-    def _beginnings(self) -> dict[str, list[tuple[str, list[tuple[Column, str]]]]]:
-        """Values of one word by their first letters."""
-        if self._by_beginning is None:
-            found: dict[str, list[tuple[str, list[tuple[Column, str]]]]] = {}
-            for normal, held in self.profile.value_index.items():
-                if " " not in normal:
-                    found.setdefault(normal[:DERIVED_LENGTH_MIN], []).append((normal, held))
-            self._by_beginning = found
-        return self._by_beginning
-
-    def _containing(self, text: str) -> list[Column]:
-        index = self.profile.value_index
-        values = self._index().containing(text)
-        return list(dict.fromkeys(column for value in values for column, _ in index[value]))
+def _words_of(column: Column) -> Iterator[str]:
+    """All words by which a column may be told."""
+    yield from column.words
+    yield from column.table.words
+    yield from (word for alias in column.aliases for word in alias)
+    yield from identifier_words(column.comment) if column.comment else ()
 
 
-def _made_from(one: str, other: str) -> bool:
-    """Whether two words begin alike, but for an ending: cardiology, cardiologist."""
-    shared = int(DERIVED_SHARE * max(len(one), len(other)))
-    return one[:shared] == other[:shared]
+def _roles(profile: Profile) -> dict[tuple[str, ...], Table]:
+    """What keys of two tables or more call the rows that they refer to, all of one table: `student`
+    where student ids are those of people.
+    """
+    called: dict[tuple[str, ...], set[Table]] = {}
+    users: dict[tuple[str, ...], set[Table]] = {}
+    for key in profile.foreign_keys:
+        words = tuple(word for word in key.column.words if word not in (*_CODES, "id"))
+        called.setdefault(words, set()).add(key.target.table)
+        users.setdefault(words, set()).add(key.column.table)
+    named = {table.words for table in profile.tables}
+    return {
+        words: next(iter(tables))
+        for words, tables in called.items()
+        if words and words not in named and len(tables) == 1 and len(users[words]) > 1
+    }
+
+
+def _ends_in(name: str, word: str) -> bool:
+    """Whether a name is a word, or is written together with it: dailybalance."""
+    return name == word or (len(word) >= 4 and name.endswith(word))
 
 
 def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, str]]:
@@ -400,11 +459,6 @@ def _is_name(span: Sequence[Token]) -> bool:
     return any(token.capitalised for token in span[1:]) or (
         span[0].capitalised and (len(span) > 1 or span[0].text.isupper() or len(span[0].text) > 2)
     )
-
-
-def _abbreviates(token: Token) -> bool:
-    """Whether a word that is small otherwise is a name in capitals: US."""
-    return token.text.isupper() and token.lemma in KNOWN_AS
 
 
 def _all_names(span: Sequence[Token]) -> bool:

@@ -8,6 +8,7 @@ import re
 from functools import partial
 
 from mcp_server.nl2sql.linking.lasting import AUXILIARY, with_durations
+from mcp_server.nl2sql.linking.ongoing import with_ongoing
 from mcp_server.nl2sql.schema.model import Kind, Profile
 from mcp_server.nl2sql.words.spans import DAYS, MONTH, UNITS, number_of
 from mcp_server.nl2sql.words.tokens import normal_text, stem
@@ -97,6 +98,48 @@ _FIRST_DONE = re.compile(
 )
 
 
+_OFTEN_AS = {
+    "hour": ("hourly",), "day": ("daily",), "night": ("nightly",), "week": ("weekly",),
+    "month": ("monthly",), "year": ("yearly", "annual"),
+}  # fmt: skip
+"""How columns call what is paid for each unit of time."""
+_EACH_OF = r"(?P<unit>hour|day|night|week|month|year)\b"
+_MORE_PER = re.compile(
+    r"\b(?P<verb>costs?|charges?|earns?|pays?|makes?|gets?) (?P<more>more|less)"
+    rf"(?P<than> than \d[\d.,]*)? (?:per|an|a|each|every) {_EACH_OF}",
+    re.IGNORECASE,
+)
+_DEAREST_PER = re.compile(
+    r"\b(?P<most>cheapest|dearest|priciest|most expensive|least expensive) (?P<rows>[\w ]+?)"
+    rf" (?:per|an|by the) {_EACH_OF}",
+    re.IGNORECASE,
+)
+_LEAST = frozenset({"cheapest", "least expensive"})
+
+
+def with_rates(text: str, profile: Profile) -> str:
+    """`Cost more per hour`, where a column says how much an hour is: of the hourly cost."""
+
+    def rate(unit: str) -> str:
+        named = {
+            " ".join(column.words)
+            for column in profile.columns
+            if column.adds_up and set(column.words) & set(_OFTEN_AS[unit.lower()])
+        }
+        return named.pop() if len(named) == 1 else ""
+
+    def more(match: re.Match[str]) -> str:
+        name = rate(match["unit"])
+        return f"have a {name} {match['more']}{match['than'] or ''}" if name else match[0]
+
+    def dearest(match: re.Match[str]) -> str:
+        name = rate(match["unit"])
+        end = "lowest" if match["most"].lower() in _LEAST else "highest"
+        return f"{match['rows']} with the {end} {name}" if name else match[0]
+
+    return _DEAREST_PER.sub(dearest, _MORE_PER.sub(more, text))
+
+
 def with_moments(question: str, profile: Profile) -> str:
     """The question with times and durations as names of what the dates of the schema imply."""
     if not profile.derived:
@@ -129,7 +172,7 @@ def with_moments(question: str, profile: Profile) -> str:
     text = _DONE.sub(partial(_of_verb, verbs), text)
     if "age" in hows:
         text = _AGED.sub(lambda m: f"whose age is {m['bound']} {m['n']}", text)
-    return with_durations(text, profile)
+    return with_durations(with_ongoing(text, profile), profile)
 
 
 def _periodical(text: str, profile: Profile) -> str:

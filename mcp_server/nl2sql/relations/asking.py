@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.linking.heard import OWNING, heard, role_words, root
 from mcp_server.nl2sql.linking.linking import Linker
-from mcp_server.nl2sql.relations.heard import OWNING, heard, role_words, root
 from mcp_server.nl2sql.relations.likes import Likes
 from mcp_server.nl2sql.relations.naming import Names, called, equal, measure_beside, thing_of
 from mcp_server.nl2sql.relations.phrases import PREPOSITIONS, Phrases
@@ -22,7 +22,11 @@ from mcp_server.nl2sql.words.tokens import Mark
 
 SURE = 0.86
 """The confidence in a question of which each word has its part."""
-POLITE = frozenset({"please", "can", "could", "you", "tell", "me", "us", "so", "now", "and"})
+POLITE = frozenset({"can", "could", "you", "tell", "me", "us", "so", "now", "and"})
+COURTESY = frozenset(
+    {"please", "pls", "plz", "kindly", "hi", "hello", "hey", "thx", "thanks", "cheers"}
+)
+"""Words that are in place anywhere, and ask for nothing."""
 OPENING = frozenset(
     {"list", "show", "give", "find", "get", "display", "name", "which", "what", "who", "be", "me",
      "us", "all", "the", "of", "return"}
@@ -60,7 +64,7 @@ class _Asking:
         tokens = [
             t
             for t in heard(with_levels_last(question))
-            if t.mark is not Mark.PUNCTUATION or t.text == ","
+            if (t.mark is not Mark.PUNCTUATION or t.text == ",") and t.text.lower() not in COURTESY
         ]
         while tokens and tokens[-1].mark is Mark.PUNCTUATION:
             tokens.pop()

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.relations.heard import role_words, root
+from mcp_server.nl2sql.linking.heard import role_words, root
 from mcp_server.nl2sql.relations.naming import Names
 from mcp_server.nl2sql.relations.rows import Read, Rows
 from mcp_server.nl2sql.relations.ways import Ways, own_keys, selected, sql_column

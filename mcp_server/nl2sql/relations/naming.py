@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.linking.heard import role_words, root
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.linking.matching import INNER
-from mcp_server.nl2sql.relations.heard import role_words, root
 from mcp_server.nl2sql.relations.ways import sql_column
 from mcp_server.nl2sql.schema.display import are_people, full_name, name_of
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -100,14 +100,17 @@ class Names:
         ]  # fmt: skip
         return found[0][0] if found else None
 
-    def says_more(self, at: int) -> bool:
-        """Whether a word names a value or a table, unless that only puts others together."""
+    def says_more(self, at: int, *, verb: bool = False) -> bool:
+        """Whether a word names a value or a table, unless that only puts others together.
+
+        A verb that is called like a table says that things belong together, as that table does.
+        """
         ref = self.linker.ref(self.tokens, at, at + 1)
         if ref is None:
             return False
         table = ref.tables[0][0] if ref.best_table >= SURELY else None
         links = table is not None and len(self.graph.keys_of(table)) > 1
-        return bool(ref.values) or (table is not None and not links)
+        return bool(ref.values) or (table is not None and not links and not verb)
 
     def role(self, start: int, end: int, table: Table) -> ForeignKey | None:
         """The key of a table whose referred row a noun names: the *manager* of an employee."""

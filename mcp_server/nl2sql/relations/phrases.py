@@ -6,12 +6,13 @@ Each clause is a condition on the rows that the noun before it names (`ways.py`)
 further phrases, to any depth.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.relations.heard import OWNING, role_words
+from mcp_server.nl2sql.linking.heard import OWNING, role_words
 from mcp_server.nl2sql.relations.likes import Likes
 from mcp_server.nl2sql.relations.naming import (
     ARTICLES,
@@ -118,14 +119,18 @@ class Phrases:
             yield Rows(table, (held,), special=True), at + 1
 
     def _values(self, at: int) -> Iterator[Read]:
-        for column, text, end in self.names.rows(at):
-            for table, stop in self.names.tables(end):
+        found = list(self.names.rows(at))
+        holding = defaultdict[int, set[Table]](set)
+        for column, _, end in found:
+            holding[end].add(column.table)
+        behind = {end: list(self.names.tables(end)) for end in holding}
+        for column, text, end in found:
+            for table, stop in behind[end]:
                 if column.table is table:
                     yield Rows(table, (equal(column, text),), named=True), stop
             if column.foreign:
                 continue
-            alone = len({c.table for c, _, stop in self.names.rows(at) if stop == end}) == 1
-            sure = 1.0 if called(column) else KIND if alone else OPEN
+            sure = 1.0 if called(column) else KIND if len(holding[end]) == 1 else OPEN
             yield Rows(column.table, (equal(column, text),), sure=sure, named=True), end
 
     def _first_of(self, at: int, depth: int) -> Iterator[Read]:
@@ -234,7 +239,8 @@ class Phrases:
                 found = rows.also(condition, of=other, sure=known)
                 # of several keys the one that the verb speaks of; of all rows of a thing
                 told = denied and (way.said or thing_of(rows.table) is not None)
-                if told or rows.table is other.table or self._same_again(rows.table, at, end):
+                told = told or self.ways.is_detour(way) or rows.table is other.table
+                if told or self._same_again(rows.table, at, end):
                     found = found.specially()
                 if not both:
                     yield found, stop
@@ -430,7 +436,8 @@ def _relates(names: Names, start: int, end: int, table: Table | None = None) -> 
             if again and stage == 0 and place > start and again[0] < end:
                 place, stage = again[0], 1
                 continue
-            if stage > 0 or names.says_more(place) or word in STOP:
+            verb = text.endswith("ed")  # issues *labelled* urgent
+            if stage > 0 or names.says_more(place, verb=verb) or word in STOP:
                 return None
             if names.superlative(place) is not None:
                 return None

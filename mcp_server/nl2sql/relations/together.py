@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.relations.heard import OWNING, role_words, root
+from mcp_server.nl2sql.linking.heard import OWNING, role_words, root
 from mcp_server.nl2sql.relations.likes import same_column
 from mcp_server.nl2sql.relations.naming import Names
 from mcp_server.nl2sql.relations.trees import Trees

@@ -4,12 +4,13 @@ A way is taken only where the question leaves no other: where several keys lead 
 must say which.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.relations.heard import NUMBERED, SMALL, role_words, root
+from mcp_server.nl2sql.linking.heard import NUMBERED, SMALL, role_words, root
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
 from mcp_server.nl2sql.sql.joined import identifier, named
@@ -133,6 +134,9 @@ class Ways:
             return Way(named[0].steps, said=True)
         if named:
             return _one_way(named, words)
+        through = self._through(one, other, words)
+        if through is not None:
+            return through
         for ways in (direct, bridged):  # the one key without a role of its own, if there is one
             plain = [way for way in ways if not _has_role(way)]
             if len(plain) == 1:
@@ -141,6 +145,11 @@ class Ways:
             ways = direct or bridged
             return ways[0] if len(ways) == 1 else _one_way(ways, words)
         return self._long(one, other, words)
+
+    def is_detour(self, way: Way) -> bool:
+        """Whether words name a way that is not the shortest: no join by itself takes it."""
+        ends = way.steps[0].here[0].table, way.steps[-1].other
+        return way.said and len(self.graph.path(*ends) or way.steps) < len(way.steps)
 
     def _direct(self, one: Table, other: Table) -> Iterator[Step]:
         for key in dict.fromkeys(self.graph.keys_between(one, other)):
@@ -158,21 +167,43 @@ class Ways:
     def _keys(self, one: Table, other: Table) -> list[ForeignKey]:
         return list(dict.fromkeys(self.graph.keys_between(one, other)))
 
+    def _through(self, one: Table, other: Table, words: Sequence[Token]) -> Way | None:
+        """The way by the one table that a verb names: customers who *ordered* a book."""
+        said = {token.lemma for token in words if token.lemma not in SMALL}
+        named = [
+            table
+            for table in self.graph.tables
+            if table is not one and table is not other and not table.view
+            and len(table.words) == 1 and any(_names(word, table.words[0]) for word in said)
+        ]  # fmt: skip
+        if len(named) != 1:
+            return None
+        start = self.graph.path(one, named[0], without=other)
+        end = self.graph.path(named[0], other, without=one)
+        if not start or not end or set(start) & set(end):
+            return None
+        way = self._along(one, [*start, *end], words)
+        return None if way is None else Way(way.steps, said=True)
+
     def _long(self, one: Table, other: Table, words: Sequence[Token]) -> Way | None:
         """The shortest way, where no two keys join the same tables on it."""
         path = self.graph.path(one, other)
-        if not path:
-            return None
+        return self._along(one, path, words) if path else None
+
+    def _along(self, one: Table, path: Sequence[ForeignKey], words: Sequence[Token]) -> Way | None:
+        """The way along keys; none where two keys join the same tables, or where it is too long."""
         steps: list[Step] = []
         here, said = one, False
         for key in path:
             step = up(key) if key.column.table is here else up(key).back
             rivals = self._keys(here, step.other)
             if len(rivals) > 1:
-                told = _one_way([Way((each,)) for each in self._direct(here, step.other)], words)
-                if told is None:
+                ways = [Way((each,)) for each in self._direct(here, step.other)]
+                told = _one_way(ways, words)
+                plain = [way for way in ways if not _has_role(way)]
+                if told is None and len(plain) != 1:
                     return None
-                step, said = told.steps[0], True
+                step, said = (told or plain[0]).steps[0], told is not None
             steps.append(step)
             here = step.other
         return Way(tuple(steps), said) if len(steps) <= LONGEST else None
@@ -231,6 +262,22 @@ class Ways:
 
 
 LONGEST = 3
+ALIKE_LETTERS = 6
+
+
+def _names(verb: str, table: str) -> bool:
+    """Whether a verb is what rows of a table are: a purchase. Clubs *play*, and are no players."""
+    doers = table.endswith(("er", "or"))
+    return verb == table if doers else _made_of(root(verb), root(table))
+
+
+def _made_of(verb: str, noun: str) -> bool:
+    """Whether the roots of a verb and a noun are of one word: `prescribe` and `prescription`."""
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(verb, noun, strict=False))
+    same = sum(1 for _ in pairs)
+    return verb == noun or (same >= ALIKE_LETTERS and 2 * same > len(noun))
+
+
 PARTS = frozenset(
     {root(w) for w in ("use", "go", "belong", "part", "make", "in", "contained", "find")}
 )

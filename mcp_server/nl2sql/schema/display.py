@@ -10,8 +10,10 @@ from mcp_server.nl2sql.words.tokens import identifier_words
 _FIRST = re.compile(r"(?:^|_)(?:first|given|fore)_?name$|(?:^|_)f_?name$")
 _LAST = re.compile(r"(?:^|_)(?:last|family|sur)_?name$|(?:^|_)l_?name$")
 
-
-CALLED_BY = frozenset({"label", "subject", "headline", "caption", "username", "login", "nickname"})
+CODES = frozenset({"code", "cd", "number", "no", "nbr", "reference"})
+CALLED_BY = frozenset(
+    {"label", "subject", "headline", "caption", "username", "login", "nickname", "handle"}
+)
 
 
 def name_of(table: Table) -> Column | None:
@@ -68,8 +70,11 @@ def parts_of_name(names: Sequence[str]) -> set[str]:
 
 
 def are_people(table: Table) -> bool:
-    """Whether rows are people: they have a first and a last name, or the table says so."""
-    return len(full_name(table)) == 2 or bool(PEOPLE & set(table.words))
+    """Whether rows are people: they have a first and a last name, or the table says so; what ties
+    people to other things is called after both.
+    """
+    tie = sum(column.primary for column in table.columns) > 1
+    return len(full_name(table)) == 2 or (bool(PEOPLE & set(table.words)) and not tie)
 
 
 def _is_first(column: Column) -> bool:
@@ -86,4 +91,24 @@ def shown(table: Table) -> list[Column]:
     if named:
         return named
     alike = next((c for c in table.columns if c.words == table.words), None)
-    return [alike or table.key or table.columns[0]]
+    keys = [column for column in table.columns if column.primary]
+    if alike is None and len(keys) > 1:
+        return keys
+    return [alike or _code(table) or table.key or table.columns[0]]
+
+
+def _code(table: Table) -> Column | None:
+    """The number or code that people know rows by, where their key is one of the database's."""
+    key = table.key
+    if key is None or key.kind is not Kind.NUMBER:
+        return None
+    codes = (
+        column
+        for column in table.columns
+        if column.kind is Kind.TEXT
+        and not column.foreign
+        and column.words[-1] in CODES
+        and set(column.words[:-1]) <= set(table.words)
+        and (column.unique or column.distinct >= table.rows > 0)
+    )
+    return next(codes, None)

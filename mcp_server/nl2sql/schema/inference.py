@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.words.lexicon import PEOPLE
+from mcp_server.nl2sql.words.tokens import lemma
 
 GENERIC = frozenset(["id", "name", "code", "type", "date", "year", "status", "description"])
 KEY_WORDS = frozenset(["id", "code", "cd", "no", "nbr", "number", "key", "sku", "isbn", "ssn"])
@@ -21,7 +23,7 @@ Words = tuple[str, ...]
 
 def inferred(found: Profile) -> list[ForeignKey]:
     """Keys by name; and where tables hang together in no way, columns of one name in both."""
-    guesses = list(_by_key_name(found))
+    guesses = [*_by_key_name(found), *_of_itself(found)]
     groups = _Groups(found.tables, [*found.foreign_keys, *guesses])
     named: dict[str, list[Column]] = defaultdict(list)
     for column in found.columns:
@@ -36,6 +38,43 @@ def inferred(found: Profile) -> list[ForeignKey]:
                     groups.join(one.table, other.table)
     guesses += _beside([*found.foreign_keys, *guesses])
     return list(dict.fromkeys(guesses))
+
+
+def _of_itself(found: Profile) -> Iterator[ForeignKey]:
+    """A column of a table that is named as its key with a role before it, and holds keys of the
+    same table: the `boss_code` of workers, who have a `worker_code`.
+    """
+    names = {table.words[-1:] for table in found.tables}
+    declared = {key.column for key in found.foreign_keys}
+    for table in found.tables:
+        key = identifier_of(table)
+        if key is None or table.view or not key.words or key in declared:
+            continue
+        for column in table.columns:
+            role = column.words[:-1]
+            alike = (
+                column is not key
+                and column.words[-1:] == key.words[-1:]
+                and column.kind is key.kind
+            )
+            of_other = column in declared or column.primary or role[-1:] in names
+            if (
+                not alike
+                or of_other
+                or not role
+                or not OF_ITS_KIND & {lemma(word) for word in role}
+            ):
+                continue
+            if _holds(key, column):
+                yield ForeignKey(column, key, inferred=True)
+
+
+OF_ITS_KIND = PEOPLE | {
+    "boss", "superior", "lead", "leader", "head", "chief", "foreman", "captain", "mentor", "parent",
+    "child", "predecessor", "successor", "previous", "next", "original", "referrer", "sponsor",
+    "spouse", "partner", "buddy", "deputy", "trainer", "replacement",
+}  # fmt: skip
+"""Roles of one row towards another of the same table."""
 
 
 def _beside(keys: Sequence[ForeignKey]) -> Iterator[ForeignKey]:
@@ -164,6 +203,11 @@ def _may_refer(column: Column, key: Column) -> bool:
     """Whether a column holds only what a key does, as far as is known."""
     if key.table is column.table or key.kind is not column.kind:
         return False
+    return _holds(key, column)
+
+
+def _holds(key: Column, column: Column) -> bool:
+    """Whether the values of a column are among those of a key."""
     if column.values and key.values:
         return set(column.values) <= set(key.values)
     bounds = column.low, column.high, key.low, key.high

@@ -1,33 +1,49 @@
 """Which tables to join, and on what: the smallest tree of foreign keys that holds them all."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Profile, Table
 
+_Ways: TypeAlias = dict[Table, tuple[tuple[Table, ForeignKey] | None, int]]
+"""By table: the step that leads there, and how many steps that are."""
+NO_WAY = 99
+"""The distance of tables that no keys join."""
+
 
 class JoinGraph:
-    """Tables and the keys between them; shortest paths are remembered."""
+    """Tables and the keys between them; shortest paths are remembered. without: keys left out."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, without: Collection[ForeignKey] = ()) -> None:
         self.tables = profile.tables
         self._edges: dict[Table, list[tuple[Table, ForeignKey]]] = {}
-        for key in sorted(profile.foreign_keys, key=_preference):
+        keys = (key for key in profile.foreign_keys if key not in without)
+        for key in sorted(keys, key=_preference):
             self._edges.setdefault(key.column.table, []).append((key.target.table, key))
             self._edges.setdefault(key.target.table, []).append((key.column.table, key))
-        self._paths: dict[tuple[Table, Table], list[ForeignKey] | None] = {}
+        self._ways_from: dict[Table, _Ways] = {}
 
-    def path(self, start: Table, end: Table) -> list[ForeignKey] | None:
-        """The keys along the shortest way between two tables; None where there is none."""
-        if (start, end) not in self._paths:
-            self._paths[start, end] = self._search(start, end)
-        return self._paths[start, end]
+    def path(
+        self, start: Table, end: Table, without: Table | None = None
+    ) -> list[ForeignKey] | None:
+        """The keys along the shortest way between two tables; None where there is none.
+
+        without: a table that the way may not lead through.
+        """
+        ways = self._from(start) if without is None else self._ways(start, without)
+        if end not in ways:
+            return None
+        keys = []
+        while (step := ways[end][0]) is not None:
+            end, key = step
+            keys.append(key)
+        return keys[::-1]
 
     def distance(self, start: Table, end: Table) -> int:
         """How many joins lie between two tables; a large number where none leads there."""
-        path = self.path(start, end)
-        return 99 if path is None else len(path)
+        return self._from(start).get(end, (None, NO_WAY))[1]
 
     def single(self, start: Table, end: Table) -> bool:
         """Whether each row of the first table meets at most one row of the other."""
@@ -103,20 +119,24 @@ class JoinGraph:
             waiting = [table for table in waiting if table not in joined]
         return keys
 
-    def _search(self, start: Table, end: Table) -> list[ForeignKey] | None:
-        ways: dict[Table, list[ForeignKey]] = {start: []}
+    def _from(self, start: Table) -> _Ways:
+        if start not in self._ways_from:
+            self._ways_from[start] = self._ways(start)
+        return self._ways_from[start]
+
+    def _ways(self, start: Table, without: Table | None = None) -> _Ways:
+        """The last step of the shortest way from a table to each that it is joined with."""
+        ways: _Ways = {start: (None, 0)}
         queue = deque([start])
         while queue:
             table = queue.popleft()
-            if table is end:
-                return ways[table]
             if table.view and table is not start:
                 continue  # a view shows what tables hold; it joins none of them
             for other, key in self._edges.get(table, []):
-                if other not in ways:
-                    ways[other] = [*ways[table], key]
+                if other not in ways and other is not without:
+                    ways[other] = (table, key), ways[table][1] + 1
                     queue.append(other)
-        return None
+        return ways
 
 
 def _preference(key: ForeignKey) -> tuple[bool, bool, int]:

@@ -1,8 +1,11 @@
 """What is known of a database: tables, columns, keys, and the text values that people name."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+
+from mcp_server.nl2sql.words.tokens import lemma
 
 
 class Kind(Enum):
@@ -62,6 +65,8 @@ class Column:
     within: "Column | None" = None
     """The key of the same table that it refers to: an employee's manager is an employee."""
     unique: bool = False
+    full: bool = False
+    """Whether no row may lack it."""
     distinct: int = 0
     numeric_text: bool = False
     year_like: bool = False
@@ -103,6 +108,11 @@ class Column:
         return self.made is not None and self.made.how == METRIC
 
     @property
+    def lasts(self) -> bool:
+        """Whether it is the time between two dates."""
+        return self.made is not None and self.made.how in ("days", "duration")
+
+    @property
     def tells_when(self) -> bool:
         """Whether it is a part of a date, an hour or a weekday, of which no sum makes sense."""
         return self.made is not None and self.made.how in PARTS_OF_DATES
@@ -111,6 +121,11 @@ class Column:
     def counts(self) -> bool:
         """Whether comparisons with numbers make sense."""
         return self.kind is Kind.NUMBER or self.numeric_text
+
+    @property
+    def only_numbered(self) -> bool:
+        """Whether it is called a number that only tells things apart, and no year."""
+        return self.words[-1:] in NUMBERED and "year" not in self.words
 
     @property
     def adds_up(self) -> bool:
@@ -196,6 +211,24 @@ class Profile:
         """The columns of all tables."""
         for table in self.tables:
             yield from table.columns
+
+    def says(self, word: str) -> bool:
+        """Whether a word is of a name, or a text of the database."""
+        named = {each for table in self.tables for each in table.words}
+        named.update(each for column in self.columns for each in column.words)
+        return bool({word, lemma(word)} & named) or word in self.value_index
+
+    def holds(self, text: str) -> bool:
+        """Whether a text of the database has these words in it, side by side."""
+        whole = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
+        return any(text in each and whole.search(each) for each in self.value_index)
+
+    def shows(self, word: str) -> bool:
+        """Whether a word is of the name of a column that says more than yes or no."""
+        said = {word, lemma(word)}
+        return any(
+            said & set(column.words) for column in self.columns if column.kind is not Kind.BOOLEAN
+        )
 
     def named(self, schema: str, name: str) -> Table | None:
         """The table that a name means; without a schema, the first on the search path."""

@@ -59,7 +59,7 @@ select a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), t.typcategor
        regexp_replace(o.proname::text, '_?out$', ''),
        coalesce(col_description(a.attrelid, a.attnum), ''),
        coalesce(s.n_distinct, 0)::float8,
-       case when t.typcategory = 'S' then s.most_common_vals::text::text[] end
+       case when t.typcategory = 'S' then s.most_common_vals::text::text[] end, a.attnotnull
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 join pg_proc o on o.oid = t.typoutput
 join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
@@ -110,6 +110,9 @@ def profile(conn: psycopg.Connection[Any], go_on: Callable[[], None] = lambda: N
         sample(conn, table, rows, ends, go_on)
     take_names_apart(found)
     found.foreign_keys += inferred(found)
+    for key in found.foreign_keys:
+        if key.inferred and key.target.table is key.column.table:
+            key.column.within = key.target
     index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
     for column in found.columns:
         for code, meaning in legend(column).items():
@@ -147,13 +150,14 @@ def _declared(conn: psycopg.Connection[Any]) -> tuple[dict[int, Table], list[For
 def _take_columns(
     conn: psycopg.Connection[Any], tables: dict[int, Table], oids: Sequence[int]
 ) -> None:
-    for oid, name, type_name, category, output, comment, distinct, common in conn.execute(
+    for oid, name, type_name, category, output, comment, distinct, common, full in conn.execute(
         COLUMNS, [list(oids)]
     ):
         table = tables[oid]
         kind, base = _kind(category, output)
         column = Column(table, name, type_name, kind, comment, words=identifier_words(name))
         column.base = base or type_name
+        column.full = full
         column.distinct = int(distinct if distinct >= 0 else -distinct * table.rows)
         take_values(column, common or ())
         table.columns.append(column)

@@ -216,7 +216,8 @@ def _take_range(column: Column, low: str | None, high: str | None, distinct: str
     if low is None or high is None:
         return
     column.low, column.high = float(low), float(high)
-    column.year_like = column.low.is_integer() and column.low >= 1000 and column.high <= 2100
+    years = column.low.is_integer() and column.low >= 1000 and column.high <= 2100
+    column.year_like = years and not column.only_numbered  # ids from 1001 on are no years
 
 
 def _is_number(text: str) -> bool:

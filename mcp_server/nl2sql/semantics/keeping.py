@@ -22,11 +22,13 @@ from mcp_server.nl2sql.semantics.applying import Written, applied
 from mcp_server.nl2sql.semantics.document import CHARACTERS_MAX, read
 
 TABLE = f"{solved.SCHEMA}.semantics"
+# The document comes with its table: whose name the schema is can change before an INSERT, and then
+# a trigger of theirs would run with the rights of this role.
 MAKE = f"""
 create schema if not exists {solved.SCHEMA};
 drop table if exists {TABLE};
-create table {TABLE} (
-    document pg_catalog.text not null, changed_at pg_catalog.timestamptz default pg_catalog.now());
+create table {TABLE} as
+    select %s::pg_catalog.text as document, pg_catalog.now() as changed_at;
 comment on table {TABLE} is 'What the words of questions mean here: see docs/nl2sql.md'
 """
 SAID_OF_IT = f"""
@@ -62,10 +64,9 @@ def keep(text: str) -> Steps[None]:
     try:
         said = (yield Fetch(SAID_OF_IT, ())).rows
         for statement in MAKE.strip().split(";\n"):
-            yield Fetch(statement, ())
+            yield Fetch(statement, (text,) if "%s" in statement else ())
         for (statement,) in said:
             yield Fetch(str(statement).replace("%", "%%"), ())
-        yield Fetch(f"insert into {TABLE} (document) values (%s)", (text,))
     except pg.InsufficientPrivilege as error:
         yield Script("rollback")
         raise NL2SQLError(

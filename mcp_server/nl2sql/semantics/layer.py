@@ -7,7 +7,8 @@ What was accepted as right (`solved.py`) is taught and taken back here as well.
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import TypeVar
 
 import psycopg
 
@@ -66,7 +67,7 @@ class SemanticLayer:
 
         Raises RefusedError for SQL that is no read, NL2SQLError where another role made the table.
         """
-        self._write(solved.enable(), solved.require_own(), solved.accept(question, sql))
+        self._write(solved.in_own_table(solved.accept(question, sql), make=True))
 
     def taught(self) -> Sequence[tuple[str, str]]:
         """The questions that were taught, values cut out, each with its SQL; the newest first."""
@@ -77,16 +78,17 @@ class SemanticLayer:
 
         Raises NL2SQLError where another role made the table.
         """
-        *_, found = self._write(solved.require_own(), solved.forgotten(question))
-        return bool(found)
+        with suppress(solved.LearningDisabledError):
+            return self._write(solved.in_own_table(solved.forgotten(question)))
+        return False
 
     def _read(self, steps: Steps[T]) -> T:
         with connect_to_read(self._reading) as conn:
             return run(conn, steps)
 
-    def _write(self, *steps: Steps[Any]) -> list[Any]:
-        """Do this one after the other; no name that others give comes before PostgreSQL's."""
+    def _write(self, steps: Steps[T]) -> T:
+        """Take steps in a session where no name that others give comes before PostgreSQL's."""
         where = conninfo(self._writing)
         with psycopg.connect(where, autocommit=True, prepare_threshold=None) as conn:
             conn.execute(PINNED)
-            return [run(conn, each) for each in steps]
+            return run(conn, steps)

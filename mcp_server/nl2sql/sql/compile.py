@@ -88,14 +88,14 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     ]
     outputs += [output_of(output, joined, query) for output in query.select]
     conditions = [condition_of(condition, joined, query) for condition in query.where]
+    all_, timely = conditions, [_is_of_time(condition) for condition in query.where]
     for each in query.computed:
         if isinstance(each, ShareOf):
-            telling = conditions
+            telling = all_
             if each.part is not None:
                 telling = []
-            elif not all(map(_is_of_time, query.where)) or (each.whole is not None and grouped):
-                pairs = zip(query.where, conditions, strict=True)
-                telling = [made for condition, made in pairs if not _is_of_time(condition)]
+            elif not all(timely) or (each.whole is not None and grouped):
+                telling = [made for made, of_time in zip(all_, timely, strict=True) if not of_time]
             outputs.append(share_of(each, telling, joined, grouped=grouped))
             conditions = [made for made in conditions if made not in telling]
         else:

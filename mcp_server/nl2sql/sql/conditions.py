@@ -28,6 +28,8 @@ from mcp_server.nl2sql.sql.logical import (
     Scalar,
 )
 
+YEARS_KNOWN = (1000, 2999)
+"""A number beyond these is no year that dates of a database are in."""
 OTHER = "other"
 """The row that a row of the same table refers to."""
 
@@ -38,6 +40,7 @@ def condition_of(condition: Condition, joined: Joined, query: Query) -> exp.Expr
         case Compare(column, operator, value):
             return _compare(column, operator, value, joined)
         case Between(column, low, high):
+            _require_year(column, high)
             return exp.Between(
                 this=_number(column, joined, low), low=literal(low), high=literal(high)
             )
@@ -159,7 +162,7 @@ def _compare(
             return test if value == (operator == "=") else exp.Not(this=test)
         case Nested(within=Column() as within):
             return _compare_within(column, kind, value, within, joined)
-        case Nested(aggregate, other, where):
+        case Nested(aggregate, other, where, factor=factor):
             needed = [other.table, *(t for each in where for t in tables_of(each))]
             inner = Joined(joined.graph, list(dict.fromkeys(needed)))
             subquery = inner.source().select(output_of(Output(other, aggregate), inner, Query()))
@@ -170,7 +173,7 @@ def _compare(
             left = joined.column(column)
             if column.cast:
                 left = exp.cast(left, column.cast, dialect="postgres")
-            return kind(this=left, expression=subquery.subquery())
+            return kind(this=left, expression=times(factor, subquery.subquery()))
         case Column():
             left, right = at_one_grain(column, value, joined.moment)
             return kind(this=left, expression=right)
@@ -206,7 +209,15 @@ def _compare_within(
     there = exp.select(measure).from_(exp.alias_(named(table), inner, table=True))
     there = there.where(exp.EQ(this=next(same), expression=next(same)))
     left = exp.column(identifier(column.name), table=identifier(outer))
-    return kind(this=left, expression=there.subquery())
+    return kind(this=left, expression=times(nested.factor, there.subquery()))
+
+
+def times(factor: float, of: exp.Expr) -> exp.Expr:
+    """So many times an expression; itself where that is once."""
+    if factor == 1:
+        return of
+    whole = int(factor) if factor == int(factor) else factor
+    return exp.Mul(this=literal(whole), expression=of)
 
 
 def _compare_referred(
@@ -233,8 +244,19 @@ def _number(column: Column, joined: Joined, value: Scalar) -> exp.Expr:
     inner = joined.column(column)
     if isinstance(value, str):
         return inner
+    _require_year(column, value)
     if column.kind is Kind.DATE:
         return exp.Extract(this=exp.var("year"), expression=joined.moment(column))
     if column.kind is Kind.TEXT or column.cast:
         return exp.cast(inner, column.cast or "double precision", dialect="postgres")
     return inner
+
+
+def may_be_year(value: Scalar) -> bool:
+    """Whether the year of a date may be compared with a value: with any but a small number."""
+    return isinstance(value, str) or YEARS_KNOWN[0] <= value <= YEARS_KNOWN[1]
+
+
+def _require_year(column: Column, value: Scalar) -> None:
+    if column.kind is Kind.DATE and not may_be_year(value):
+        raise NoJoinError(f"{value} is no year that {column.name} could be in")

@@ -36,13 +36,14 @@ class Nested:
     """An aggregate over rows of a column's table: `(select avg(c) from t where ...)`.
 
     aggregate None: any of the column's values there. within: only of rows that have the same there
-    as the row that is compared.
+    as the row that is compared. factor: what the aggregate is taken times.
     """
 
     aggregate: Aggregate | None
     column: Column
     where: "tuple[Condition, ...]" = ()
     within: Column | None = None
+    factor: float = 1
 
 
 @dataclass(frozen=True, slots=True)

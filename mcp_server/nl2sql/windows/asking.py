@@ -52,6 +52,23 @@ _COMPARED = re.compile(
     rf"(?:(?:previous|prior|preceding) (?P<unit>{_UNIT})|(?P<unit2>{_UNIT}) before|one before)$",
     re.IGNORECASE,
 )
+_ALSO_CHANGE = re.compile(
+    r"^(?P<plain>.+?)(?:[?.;,]|,? and| with) (?:(?:also|and|please|calculate|compute|show|give|"
+    r"include|return|add|with) )*(?:the |its |their )?"
+    rf"(?:(?P<unit>{_UNIT})[ -](?:over|on|to|by)[ -](?P=unit)"
+    r"|(?:monthly|yearly|annual|quarterly|weekly|daily)) "
+    r"(?P<kind>percentage change|percent change|change|growth rate|growth|difference)"
+    rf"(?: (?:for|in|of|from|over) (?:each|every|that|this|the) ?(?:{_UNIT})?)?$",
+    re.IGNORECASE,
+)
+"""What is asked of each period, and its change beside it."""
+_BESIDE = re.compile(
+    r"^(?P<plain>.+?),? and (?:the |their |its )?(?:[a-z]+ )?(?:rank|ranking|place)"
+    r"(?: of (?:each|every) [\w ]+?)? (?:by|according to|based on|(?:when )?ordered by|in terms of)"
+    r"(?: the(?:ir)?| its)? (?P<by>.+?)(?P<each> (?:for|of|per) (?:each|every|all) .+)?$",
+    re.IGNORECASE,
+)
+"""The place of each row as one column more."""
 _RANK = re.compile(
     r"^(?:please )?(?:rank(?: the| all| all the)?|show the rank(?:ing)? of(?: the| all)?|"
     r"(?:the )?rank(?:ing)? of(?: the| all)?) (?P<rows>.+?) (?:by|according to|on)"
@@ -131,7 +148,16 @@ def windowed(question: str) -> tuple[Window, str] | None:
     """The window that a question asks for, and what is left of it; None for any other question."""
     text = re.sub(r"[\s?.!]+$", "", " ".join(question.split()))
     text = _SHORT_CHANGE.sub(lambda match: SHORT_CHANGES[match[0].lower()], text)
-    for way in (_moving, _running, _change, _percentile, _first_of_each, _ranked):
+    for way in (
+        _moving,
+        _running,
+        _also_change,
+        _change,
+        _percentile,
+        _first_of_each,
+        _ranked,
+        _beside,
+    ):
         found = way(text)
         if found is not None:
             return found
@@ -180,6 +206,30 @@ def _change(text: str) -> tuple[Window, str] | None:
     rest = re.sub(r"^(?:the )", "", rest)
     measured = _MEASURED.match(rest) or _MEASURED.search(before)
     return Change(percent), _by(_joined(before, "" if measured else "sum of ", rest), unit.lower())
+
+
+def _also_change(text: str) -> tuple[Window, str] | None:
+    """Sales per month, and the change from month to month."""
+    match = _ALSO_CHANGE.search(text)
+    if match is None or not (
+        _SAYS_UNIT.search(match["plain"]) or _PERIODICAL.search(match["plain"])
+    ):
+        return None
+    kind = match["kind"].lower()
+    return Change("growth" in kind or "percent" in kind), match["plain"]
+
+
+def _beside(text: str) -> tuple[Window, str] | None:
+    """The name, the total and the rank by the total of each."""
+    match = _BESIDE.match(text)
+    if match is None or "by" in match["plain"].lower().split():
+        return None
+    by = _RISING.sub(
+        "", re.sub(r",? (?:descending|highest first|with rank 1 .*)$", "", match["by"])
+    )
+    direction = "ascending" if _RISING.search(match["by"]) else "descending"
+    each = match["each"] or ""
+    return Ranked(), f"{match['plain']}{each} sorted by {by} {direction}"
 
 
 def _compared(text: str) -> tuple[Window, str] | None:

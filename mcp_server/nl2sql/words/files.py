@@ -56,7 +56,9 @@ class Lexicon:
     superlatives: dict[str, tuple[tuple[str, ...], bool]] = field(default_factory=dict)
     comparatives: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     measured: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    phrases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     said_otherwise: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    states: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
     lemmas: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     peoples: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class _File:
                 "synonyms": self._groups, "related": self._groups,
                 "superlatives": self._superlatives, "comparatives": self._comparatives,
                 "measured": self._spaced, "said_otherwise": self._spaced,
+                "phrases": self._spaced, "states": self._states,
                 "lemmas": self._lemmas, "numbers": self._numbers,
                 "peoples": self._peoples, "codes": self._codes,
                 **dict.fromkeys(WORDS, self._words),
@@ -148,9 +151,18 @@ class _File:
             found.comparatives[phrase] = columns, sign
 
     def _spaced(self, key: str, value: Any, found: Lexicon) -> None:
-        there = found.measured if key == "measured" else found.said_otherwise
+        there: dict[str, tuple[str, ...]] = getattr(found, key)
         for word, columns in self._table(value, key):
             there[word] = self._split(columns, key, word)
+
+    def _states(self, key: str, value: Any, found: Lexicon) -> None:
+        for name, entry in self._table(value, key):
+            known = isinstance(entry, dict) and entry.keys() == {"done", "undone"}
+            self._expect(known, "must have `done` and `undone`", key, name)
+            said = (self._split(entry[how], key, name) for how in ("done", "undone"))
+            done, undone = (tuple(w.replace("-", " ") for w in words) for words in said)
+            before = found.states.get(name, ((), ()))
+            found.states[name] = (*before[0], *done), (*before[1], *undone)
 
     def _lemmas(self, key: str, value: Any, found: Lexicon) -> None:
         found.lemmas |= self._texts(value, key)

@@ -49,6 +49,9 @@ HOW = "how "
 MEASURED: dict[str, tuple[str, ...]] = _FOUND.measured
 """Adjectives behind `how`: what columns they may speak of, best first."""
 
+PHRASES: dict[str, tuple[str, ...]] = _FOUND.phrases
+"""Phrases of several words, in lemmas, and the words that names have for them, best first."""
+
 POLITE = _words("polite")
 
 STOP = _words("stop")
@@ -60,7 +63,9 @@ FILLER = _words("filler")
 
 NOISE_IN_TABLE_NAMES = _words("noise_in_table_names")
 
-LIMITING = _words("limiting")
+LIMITING = _words("limiting") | {
+    word for _, undone in _FOUND.states.values() for word in undone if word.startswith("un")
+}
 """Words that say which rows, or what to compute: a query that does nothing with one is another."""
 
 IDLE = _words("idle")
@@ -74,6 +79,9 @@ SEXES: dict[str, tuple[tuple[str, ...]]] = {
 }
 """How else columns say it."""
 
+STATES = _FOUND.states
+"""What says that something has happened, with its names first, and what says that it has not."""
+
 TITLES = frozenset[str]().union(*(each.called for each in _FOUND.languages.values()))
 """What schemas in other languages call the names of things."""
 
@@ -81,15 +89,22 @@ EVERYDAY = frozenset(word for group in (*SYNONYMS, *RELATED) for word in group)
 """Words that are no misspelling of a name, however like it they look."""
 
 
+def _by_word(groups: Iterable[frozenset[str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for group in groups:
+        for word in group:
+            found[word] = found.get(word, frozenset()) | group
+    return found
+
+
+_SYNONYMS, _RELATED = _by_word(SYNONYMS), _by_word(RELATED)
+
+
 def synonyms(word: str) -> frozenset[str]:
     """Every word that may stand for this one, itself included."""
-    return _of(word, SYNONYMS)
+    return _SYNONYMS.get(word, frozenset({word}))
 
 
 def related(word: str) -> frozenset[str]:
     """Every word that may now and then stand for this one, itself included."""
-    return _of(word, RELATED)
-
-
-def _of(word: str, groups: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset({word}.union(*(group for group in groups if word in group)))
+    return _RELATED.get(word, frozenset({word}))

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import snowballstemmer
 
+from mcp_server.nl2sql.words.abbreviations import USUAL
 from mcp_server.nl2sql.words.files import lexicon
 
 IRREGULAR = lexicon().lemmas
@@ -198,10 +199,15 @@ def stem(word: str) -> str:
 
 
 def identifier_words(name: str) -> tuple[str, ...]:
-    """The lemmas of an identifier: `StudentIDs` and `student_ids` are both student, id."""
+    """The lemmas of an identifier: `StudentIDs` and `student_ids` are both student, id.
+
+    What is usually written short is written out, `ship_dt` is ship, date; in the plural it is a
+    word of its own: `caps`, `stats`.
+    """
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     parts = re.split(r"[\s_\-./]+|(?<=[A-Za-z])(?=\d)", spaced)
-    return tuple(lemma(part) for part in parts if part) or (name.lower(),)
+    said = (part.lower() for part in parts if part)
+    return tuple(USUAL.get(part) or lemma(part) for part in said) or (name.lower(),)
 
 
 def normal_text(value: str) -> str:

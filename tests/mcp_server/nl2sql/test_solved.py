@@ -162,6 +162,112 @@ def test_what_somebody_put_in_its_place_runs_nothing_and_stops_no_question(
         assert Asker(own_shop, translator=Declines()).ask(each).reason == "no reading fits"
 
 
+TRAP = """
+create table caught (who text);
+create function trap() returns int language sql as
+    'insert into public.caught values (current_user); select 1';
+create function trap_row() returns trigger language plpgsql as
+    'begin perform public.trap(); return new; end';
+"""
+SET_BY_ANOTHER = """
+create schema borealis_nl2sql;
+create table borealis_nl2sql.solved (id text primary key, question text, sql text, grams int[],
+    accepted int default 1, accepted_at timestamptz default now());
+"""
+HUNG_ON_IT = {
+    "a trigger": "create trigger t before insert or delete on borealis_nl2sql.solved "
+    "for each statement execute function trap_row()",
+    "a deferred trigger": "create constraint trigger t after insert on borealis_nl2sql.solved "
+    "initially deferred for each row execute function trap_row()",
+    "a rule": "create rule r as on insert to borealis_nl2sql.solved do also select trap()",
+    "a default": "alter table borealis_nl2sql.solved add more int default trap()",
+    "a check": "alter table borealis_nl2sql.solved add check (accepted = trap())",
+    "an operator in a check": "create operator public.== (leftarg = int, rightarg = int, "
+    "function = int4eq); "
+    "alter table borealis_nl2sql.solved add check (accepted operator(public.==) 1)",
+    "a domain": "create domain caught_by as text check (trap() = 1); "
+    "alter table borealis_nl2sql.solved alter question type caught_by",
+    "an index": "create function trap_of(text) returns int immutable language plpgsql as "
+    "'begin return public.trap(); end'; truncate borealis_nl2sql.solved; "
+    "create index on borealis_nl2sql.solved (trap_of(question))",
+    "a child": "create table below () inherits (borealis_nl2sql.solved); "
+    "create trigger t before delete on below for each row execute function trap_row()",
+    "row security": "alter table borealis_nl2sql.solved force row level security, "
+    "enable row level security",
+}
+
+
+@pytest.mark.parametrize("hung", HUNG_ON_IT.values(), ids=HUNG_ON_IT)
+def test_what_hangs_on_the_table_runs_nothing_as_the_one_who_writes(
+    asker: Asker, hung: str
+) -> None:
+    asker.accept(QUESTION, SQL)
+    with psycopg.connect(asker.dsn, autocommit=True) as conn:
+        conn.execute(TRAP)
+        conn.execute(hung)
+        conn.execute("truncate caught")
+        for write in (asker.accept, asker.forget):
+            with pytest.raises(NL2SQLError, match="another role's"):
+                write(QUESTION, SQL)
+        assert conn.execute("select * from caught").fetchall() == []
+
+
+@pytest.mark.parametrize("before", ["nothing", "an own table"])
+def test_what_is_put_in_its_place_between_the_look_and_the_write_runs_nothing(
+    own_shop: str, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    asker, accept = Asker(own_shop, translator=Declines()), solved.accept
+    with psycopg.connect(own_shop, autocommit=True) as conn:
+        conn.execute(TRAP)
+        role = f"{conn.info.dbname}_swaps"
+        conn.execute(f"create role {role}; grant {role} to current_user")
+        conn.execute(f"grant create on database {conn.info.dbname} to {role}")
+        conn.execute("grant all on schema public to public; grant all on caught to public")
+        if before == "an own table":
+            asker.enable_learning()
+
+        def swapped(question: str, sql: str) -> Any:
+            try:
+                conn.execute(f"set role {role}; set lock_timeout = '200ms'")
+                conn.execute(SET_BY_ANOTHER + HUNG_ON_IT["a trigger"])
+                conn.execute("grant all on schema borealis_nl2sql to public")
+                conn.execute("grant all on borealis_nl2sql.solved to public")
+            except (psycopg.errors.DuplicateSchema, psycopg.errors.LockNotAvailable):
+                pass
+            finally:
+                conn.execute("reset role")
+            return (yield from accept(question, sql))
+
+        monkeypatch.setattr(solved, "accept", swapped)
+        try:
+            if before == "nothing":
+                with pytest.raises(LearningDisabledError):
+                    asker.accept(QUESTION, SQL)
+            else:
+                asker.accept(QUESTION, SQL)
+            assert conn.execute("select * from caught").fetchall() == []
+        finally:
+            conn.execute(f"drop owned by {role}; drop role {role}")
+
+
+def test_operators_that_the_database_puts_first_are_not_those_of_a_write(own_shop: str) -> None:
+    with psycopg.connect(own_shop, autocommit=True) as conn:
+        conn.execute(
+            TRAP + "create function trap(text, text) returns bool language plpgsql as "
+            "'begin perform public.trap(); return true; end';"
+            "create operator public.= (leftarg = text, rightarg = text, function = trap);"
+            "create function public.now() returns timestamptz language sql as "
+            "'select public.trap(); select null::timestamptz'"
+        )
+        conn.execute(f"alter database {conn.info.dbname} set search_path = public, pg_catalog")
+        asker = Asker(own_shop, translator=Declines())
+        asker.enable_learning()
+        asker.accept(QUESTION, SQL)
+        asker.accept(QUESTION, SQL)
+        asker.forget(QUESTION, SQL)
+        assert conn.execute("select * from caught").fetchall() == []
+
+
 def test_a_role_that_may_not_create_the_schema_is_told_so(shop: str) -> None:
     with psycopg.connect(shop, autocommit=True) as admin:
         role = f"{admin.info.dbname}_guest"

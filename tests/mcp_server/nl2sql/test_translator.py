@@ -6,12 +6,15 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from mcp_server.nl2sql import Translation, Translator
 from mcp_server.nl2sql import translator as translator_module
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.database import lending
 from mcp_server.nl2sql.database.reader import Reader
 from tests.mcp_server.nl2sql.conftest import filled
+from tests.waiting import wait_until
 
 LIBRARY = """
 create table branch (branch_id int primary key, name text not null, city text, opened int);
@@ -44,7 +47,7 @@ def library(module_dsn: str) -> str:
     return filled(module_dsn, LIBRARY)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def translator(library: str) -> Translator:
     return Translator(library)
 
@@ -148,8 +151,10 @@ def test_a_plain_question_finds_the_rows_that_it_asks_for(
         assert sorted(found) == sorted(wanted)
 
 
-def test_every_query_of_the_translator_passes_the_guard(library: str) -> None:
-    asker = Asker(library)
+def test_every_query_of_the_translator_passes_the_guard(
+    library: str, translator: Translator
+) -> None:
+    asker = Asker(library, translator=translator)
 
     for question, expected in ANSWERS:
         answer = asker.ask(question)
@@ -273,6 +278,26 @@ def test_a_closed_translator_answers_the_next_question(library: str) -> None:
     translator.close()
 
     assert rows(library, translator.translate("How many books are there?")) == [(4,)]
+
+
+def test_a_translator_that_is_used_in_a_block_leaves_no_connection_behind(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "IDLE_SECONDS", 600)
+    dsn = make_conninfo(library, application_name="in a block")
+    with psycopg.connect(library, autocommit=True) as watcher:
+
+        def connected() -> int:
+            found = watcher.execute(
+                "select count(*) from pg_stat_activity where application_name = 'in a block'"
+            ).fetchone()
+            assert found is not None
+            return int(found[0])
+
+        with Translator(dsn) as translator:
+            translator.translate("How many books are there?")
+            assert connected() == 1
+        wait_until(lambda: connected() == 0)
 
 
 def test_a_query_that_is_slow_is_answered_without_waiting_for_its_rows(

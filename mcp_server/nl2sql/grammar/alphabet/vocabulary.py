@@ -262,7 +262,9 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_phrases(EMPTY, "null,missing,unknown,unspecified,blank,empty,not available,not specified"),
     **_phrases(SAME, "same,the same,identical"),
     **_phrases(SHARE, "percentage of,proportion of,share of,percent of,fraction of,"
-               "what percentage of,what proportion of,what percent of,what share of"),
+               "what percentage of,what proportion of,what percent of,what share of,which percentage of,"
+               "which proportion of,which percent of,which share of,what fraction of,which fraction of,"
+               "what part of,which part of"),
     **_phrases(FILLER, "the,a,an,all,any,some,their,its,his,her,our,these,those,this,also,there,do,"
                "please,me,us,you,i,we,can,could,would,will,like,know,want,be,be there,it,they,"
                "them,ever,together,respectively,respective,corresponding,associated,exist,"
@@ -272,7 +274,9 @@ CUES: dict[tuple[str, ...], Cue] = {
                "provide,present,get,identify,what be,determine,select,describe,need,see,find out,"
                "should,may,might,various,either,result,answer,s,her,our,his,up,out,has,"
                "at once,at a time,aged,than,year old,year of age,belong,relevant,specific,related,each other,let,name of the,return me,"
-               "work,working,worked,placed,participate,participated"),
+               "work,working,worked,placed,participate,participated,pls,plz,kindly,hi,hello,hey,dear,thx,thanks,"
+               "thank,thank you,many thanks,cheers,ok,okay,u,ur,got,so far,quickly,anything,something,anyone,"
+               "anybody"),
     **{(mark,): Cue(FULL_STOP.letter) for mark in ".?;:"},
     (",",): Cue(COMMA.letter),
 }  # fmt: skip

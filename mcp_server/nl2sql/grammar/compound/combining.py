@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.sql.conditions import tables_of
 from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
@@ -55,6 +56,25 @@ def combined(
     computed = [Arithmetic("/", *sides)] if how == "/" else sides
     plain = [output for output in grouped.select if not output.aggregate]
     return replace(grouped, select=plain, where=common, computed=[*computed])
+
+
+def paired(left: Query, right: Query, graph: JoinGraph) -> Query:
+    """Where a table between them says which goes with which, many with many, the first of two
+    counts is of its rows: the number of courses *per student* is of what each has taken.
+    """
+    one, other = left.subject, right.subject
+    if one is None or other is None or one is other or left.where or _groups(left):
+        return left
+    if [output.aggregate for output in left.select] != ["count"] or left.select[0].column:
+        return left
+    between = []
+    for table in graph.tables:
+        targets = [key.target.table for key in graph.keys_of(table)]
+        if targets.count(one) == targets.count(other) == 1:
+            between.append(table)
+    if len(between) != 1 or graph.keys_between(one, other):
+        return left
+    return Query(subject=between[0], select=[Output(None, "count", table=between[0])])
 
 
 def _opposite(where: Sequence[Condition]) -> Condition | None:

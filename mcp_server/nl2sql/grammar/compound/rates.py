@@ -1,4 +1,7 @@
-"""Rates as shares: the *no-show rate* is the percentage of visits that are a no-show."""
+"""Rates as shares: the *no-show rate* is the percentage of visits that are a no-show.
+
+A share is in percent anyway; a question that says so says nothing more.
+"""
 
 import re
 
@@ -9,6 +12,19 @@ from mcp_server.nl2sql.schema.model import Column
 from mcp_server.nl2sql.words.tokens import lemma, tokenize
 
 _RATE = re.compile(r"\b(?P<what>(?:[\w-]+ )?[\w-]+) rates?\b", re.IGNORECASE)
+_SHARE = re.compile(
+    r"\b(?P<noun>percentage|percent|proportion|share|fraction|part)s?\b(?! points?\b)",
+    re.IGNORECASE,
+)
+_PERCENT = r"(?:percentages?|percents?|per cent|pct|%)"
+_SAID = rf"(?:in|as|to) (?:an? |the )?(?:{_PERCENT})(?: (?:value|figure|number|terms))?"
+_TOLD = r"(?:given|expressed|shown|stated|displayed|reported|calculated|written) "
+_IN_PERCENT = re.compile(
+    rf"(?:,? \(?(?:{_TOLD})?{_SAID}\)?|,? \((?:{_PERCENT})\)|,? percentage-?wise)"
+    r"(?= *(?:[,.?!;]|$)| (?:per|by|for (?:each|every)) )",
+    re.IGNORECASE,
+)
+_FIRST_IN_PERCENT = re.compile(rf"\A(?:{_SAID}), ", re.IGNORECASE)
 KINDS_MAX = 30
 """A column of more different texts tells rows apart, and does not say how they are."""
 ALIKE_LETTERS = 5
@@ -31,6 +47,19 @@ def as_share(text: str, linker: Linker) -> str:
             share = f"percentage of {rows} that are {value}"
             return f"{before} {share}{text[match.end() :]}".lstrip()
     return text
+
+
+def without_percent(text: str, linker: Linker) -> str:
+    """A question without `in percent`, where it asks for a share or a rate of rows."""
+    rest = _IN_PERCENT.sub("", _FIRST_IN_PERCENT.sub("", text))
+    return rest if rest != text and _asks_a_share(rest, linker) else text
+
+
+def _asks_a_share(text: str, linker: Linker) -> bool:
+    """Whether a question asks for a share, and for no column that holds one."""
+    said = [lemma(match["noun"].lower()) for match in _SHARE.finditer(text)]
+    named = [column for word in said for column, score in linker.columns((word,)) if score >= SURE]
+    return not named and (bool(said) or as_share(text, linker) != text)
 
 
 def _is_column(what: str, linker: Linker) -> bool:

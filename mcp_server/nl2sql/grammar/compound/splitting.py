@@ -21,6 +21,7 @@ SAYING = frozenset(
     {"be", "have", "do", "that", "who", "which", "with", "in", "from", "come", "live"}
 )
 """What stands behind the things that are counted."""
+WITH = tuple(tokenize("with"))
 TO = (("out", "of"), ("to",))
 
 
@@ -145,8 +146,12 @@ def _average_number(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[
             for place in range(at + 4, len(lemmas) - 1):
                 each = lemmas[place - 1 : place + 1] in (["for", "each"], ["for", "every"])
                 if lemmas[place] == "per" or each:
-                    left = tokens[at + 3 : place - each]
-                    yield Halves("/", _asked(left), _asked(tokens[place + 1 :]))
+                    left, right = tokens[at + 3 : place - each], _unended(tokens[place + 1 :])
+                    when = _tail(right)
+                    if when and len(right) == len(when) + 1:  # orders per customer in 2023
+                        left = [*left, *when]
+                        right = [right[0], *WITH, *left]
+                    yield Halves("/", _asked(left), _asked(right))
                     return
     yield from _on_average(tokens, lemmas)
 

@@ -9,6 +9,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AND,
     BETWEEN,
     BINDING,
+    BOTH,
     COL,
     FIGURE,
     FOR,
@@ -28,6 +29,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     TABLE,
     THAN,
     THAT,
+    TIMES,
     VAL,
     VALUE_OR_TABLE,
     WHOSE,
@@ -163,16 +165,19 @@ def _from_to(f: Found) -> Sequence[Node] | None:
 
 @phrase(
     LEADING.any + COL("c") + WORD.maybe + (THAT | WHOSE | HAVE | IN | OF | SAME).any
-    + THAN("o").maybe + AMOUNT("n") + (LISTING_OR.some + IN.maybe + AMOUNT).any("more"), 0.35,
+    + THAN("o").maybe + BOTH.maybe + AMOUNT("n")
+    + (LISTING_OR.some + IN.maybe + AMOUNT).any("more"), 0.35,
 )  # fmt: skip
 def _equals_number(f: Found) -> Sequence[Node]:
     return _numbers(f, f.place("c"), f.operator("o") if f.has("o") else "=")
 
 
 def _numbers(f: Found, at: int | None, operator: Operator = "=") -> Sequence[Node]:
-    found: list[Node] = [Bound(at, operator, f.place("n"))]
+    first = f.place("n")
+    both = first > 0 and f.symbols[first - 1].kind in BOTH  # in *both* 2014 and 2015
+    found: list[Node] = [Bound(at, operator, first)]
     for each in f.places("more", AMOUNT):
-        found += [Joint(OR.letter), Bound(at, "=", each)]
+        found += [Joint(AND.letter if both else OR.letter), Bound(at, "=", each)]
     return found
 
 
@@ -205,7 +210,8 @@ def _number_alone(f: Found) -> Sequence[Node] | None:
 
 @phrase(
     LEADING.any + COL("c").maybe + (BINDING | OF).any + NOT("x").maybe + THAN("o")
-    + (OF | IN).any + FIGURE("a") + (OF | FOR).maybe + COL("d").maybe, 0.35,
+    + (NUMBER + TIMES)("k").maybe + (OF | IN).any + FIGURE("a") + (OF | FOR).maybe
+    + COL("d").maybe, 0.35,
 )  # fmt: skip
 def _beyond(f: Found) -> Sequence[Node] | None:
     cue, other = f.cue("o"), f.cue("a")
@@ -214,16 +220,20 @@ def _beyond(f: Found) -> Sequence[Node] | None:
         return None
     of = f.at("d") if f.has("d") else f.at("c")
     at = f.at("c") if f.has("c") else of
-    return [Beyond(at, f.operator("o"), aggregate, of, cue.hints)]
+    factor = float(f.symbols[f.place("k")].value or 1) if f.has("k") else 1.0
+    return [Beyond(at, f.operator("o"), aggregate, of, cue.hints, factor=factor)]
 
 
 @phrase(
-    LEADING.any + COL("c").maybe + (BINDING | OF).any + THAN("o") + (OF | IN).any + FIGURE("a")
-    + OF.maybe + COL("d").maybe + (OF | FOR | IN).any + SAME("s").maybe + NAME("g"), 0.3,
+    LEADING.any + COL("c").maybe + (BINDING | OF).any + THAN("o")
+    + (NUMBER + TIMES)("k").maybe + (OF | IN).any + FIGURE("a")
+    + TAB.maybe + OF.maybe + COL("d").maybe + (OF | FOR | IN).any + HAVE.maybe
+    + SAME("s").maybe + NAME("g"), 0.3,
 )  # fmt: skip
 def _beyond_theirs(f: Found) -> Sequence[Node] | None:
-    """More than the average of their department."""
-    if not f.has("s") and not THEIRS & set(f.symbols[f.place("g")].lead):
+    """More than the average of their department; longer than the average film of its own genre."""
+    leads = (s.lead for s in f.symbols[f.place("a") : f.place("g") + 1])
+    if not f.has("s") and not any(THEIRS & set(lead) for lead in leads):
         return None
     beyond = _beyond(f)
     if beyond is None or not isinstance(beyond[0], Beyond):

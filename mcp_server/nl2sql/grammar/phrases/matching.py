@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import LISTING, QUOTED, VALUE, Kinds, Pattern
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import Cue
-from mcp_server.nl2sql.grammar.columns import truth_values
+from mcp_server.nl2sql.grammar.columns import is_done, truth_values, when_done
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Count,
@@ -99,6 +99,16 @@ Build = Callable[[Found], Sequence[Node] | None]
 PATTERNS: list[tuple[re.Pattern[str], float, Build]] = []
 
 
+ANOTHER = frozenset({"other than", "besides", "apart from"})
+
+
+def is_another(found: Found, group: str) -> bool:
+    """Whether a `not` says that something is another, rather than not there: a town *other than*
+    the home town.
+    """
+    return found.symbols[found.place(group)].text.lower() in ANOTHER
+
+
 def phrase(pattern: Pattern, cost: float = 0.3) -> Callable[[Build], Build]:
     """Register what builds the nodes of a pattern."""
 
@@ -117,7 +127,7 @@ def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
             case Flag(at=at):
                 ref = symbols[at].ref
                 if ref is None or not any(truth_values(column) for column, _ in ref.columns):
-                    return 5.0
+                    return 5.0 if when_done(symbols[at]) is None else 0.0
             case Equal(values=values):
                 cost += 0.25 * sum(symbols[v].kind not in CLEAR for v in values)
             case Group(at=at):
@@ -154,11 +164,6 @@ def _is_verb(symbol: Symbol) -> bool:
     """Whether the words before it say that it is done: `they attended`, `are assigned to`."""
     done = symbol.text.lower().endswith(("ed", "en"))
     return done and bool(DOING & {word.lower() for word in symbol.lead[-2:]})
-
-
-def is_done(symbol: Symbol) -> bool:
-    """Whether a name is a participle: `paid`, `started at`."""
-    return symbol.text.lower().split()[0].endswith(("ed", "en", "aid", "ing"))
 
 
 def aggregate_of(symbol: Symbol) -> Aggregate:

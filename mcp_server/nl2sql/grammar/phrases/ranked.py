@@ -83,6 +83,12 @@ def _at_least(f: Found) -> Sequence[Node]:
     return [HowMany(f.place("t"), f.operator("o"), f.place("n"), f.says(DISTINCT))]
 
 
+@phrase((LEADING | AND).any + NOT("x").maybe + THAN("o") + NUMBER("n") + VAL("v") + TAB("t"), 0.3)
+def _at_least_of_kind(f: Found) -> Sequence[Node]:
+    """At least two cancelled orders."""
+    return [Equal(None, (f.place("v"),)), HowMany(f.place("t"), f.operator("o"), f.place("n"))]
+
+
 @phrase(
     (LEADING | AND).any + NUMBER("n") + OR_MORE("o") + (DISTINCT | WORD | OF).any + TAB("t"), 0.3
 )
@@ -244,8 +250,10 @@ def _so_many(f: Found) -> Sequence[Node]:
     + HOW_MANY("num").maybe + (DISTINCT | WORD).maybe + NAME("x"), 0.35,
 )  # fmt: skip
 def _ranked(f: Found) -> Sequence[Node]:
-    cue = f.cue("s")
+    cue, ref = f.cue("s"), f.symbols[f.place("x")].ref
     counted = f.has("num") or (not cue.hints and f.says(TABLE | VALUE_OR_TABLE, "x"))
+    if f.symbols[f.place("s")].text.endswith("number of") and ref is not None and ref.tables:
+        counted = counted or not any(c.counts for c, _ in ref.columns)  # no column has numbers
     return [
         Rank(
             cue.descending,

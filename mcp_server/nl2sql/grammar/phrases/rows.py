@@ -35,9 +35,11 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     either,
     not_before,
 )
+from mcp_server.nl2sql.grammar.columns import is_done
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Called,
+    Count,
     Entity,
     Equal,
     Group,
@@ -47,7 +49,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Per,
     Show,
 )
-from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
+from mcp_server.nl2sql.grammar.phrases.matching import Found, is_another, phrase
 from mcp_server.nl2sql.grammar.symbols import SURE
 from mcp_server.nl2sql.schema.model import Kind
 from mcp_server.nl2sql.words.spans import UNITS
@@ -55,6 +57,8 @@ from mcp_server.nl2sql.words.tokens import lemma
 
 MEASURED = NAME
 """What stands before the `by` that makes groups."""
+SPOKEN = 0.6
+"""How well a participle names the day on which something was done."""
 THEIRS = frozenset({"their", "its", "his", "her"})
 
 
@@ -72,6 +76,12 @@ def _rows_and_theirs(f: Found) -> Sequence[Node] | None:
     if not THEIRS & set(f.symbols[at].lead):
         return None
     return [Entity(f.place("t"), owner=f.has("o")), Called(at)]
+
+
+@phrase(TAB("t") + AND + HOW_MANY + TAB("u") + (THAT | HAVE).any + END, 0.25)
+def _rows_and_how_many(f: Found) -> Sequence[Node]:
+    """Members and how many loans they have."""
+    return [Group(f.place("t")), Count(f.place("u"))]
 
 
 @phrase(
@@ -106,16 +116,18 @@ def _described(f: Found) -> Sequence[Node]:
 
 
 @phrase(
-    (THAT | HAVE | IN | OF | FOR).any + NOT + (WORD | PREPOSITION | HAVE).any
+    (THAT | HAVE | IN | OF | FOR).any + NOT("x") + (WORD | PREPOSITION | HAVE).any
     + (NAME + (WORD | PREPOSITION).any).maybe + TAB("t"), 0.35,
 )  # fmt: skip
-def _absent(f: Found) -> Sequence[Node]:
-    return [Absent(f.place("t"))]
+def _absent(f: Found) -> Sequence[Node] | None:
+    return None if is_another(f, "x") else [Absent(f.place("t"))]
 
 
-@phrase((THAT | HAVE | IN | OF | FOR).any + NOT + (WORD | PREPOSITION | HAVE).any + TAB("t"), 0.36)
-def _absent_alone(f: Found) -> Sequence[Node]:
-    return [Absent(f.place("t"))]
+@phrase(
+    (THAT | HAVE | IN | OF | FOR).any + NOT("x") + (WORD | PREPOSITION | HAVE).any + TAB("t"), 0.36
+)
+def _absent_alone(f: Found) -> Sequence[Node] | None:
+    return None if is_another(f, "x") else [Absent(f.place("t"))]
 
 
 @phrase((THAT | HAVE).any + HAVE + COL("c"), 0.5)
@@ -161,6 +173,12 @@ def _measured_by(f: Found) -> Sequence[Node] | None:
     return [Group(f.place(group)) for group in ("x", "more") if f.has(group)]
 
 
+@phrase(BY + COL("x") + (LISTING.some + COL).some("more") + not_before(AMOUNT), 0.3)
+def _by_several(f: Found) -> Sequence[Node]:
+    """Members by branch and age: how many there are of both."""
+    return [Group(each, counted=True) for each in (f.place("x"), *f.places("more", COL))]
+
+
 COUNTING = AGGREGATE | HOW_MANY | SHARE
 """What makes the measures that `by` groups."""
 
@@ -183,7 +201,8 @@ def _each_period(f: Found) -> Sequence[Node] | None:
 def _each_period_of(f: Found) -> Sequence[Node] | None:
     """Artworks acquired per year, where other columns are called year too."""
     ref = f.symbols[f.place("c")].ref
-    dated = ref is not None and any(c.kind is Kind.DATE and s >= SURE for c, s in ref.columns)
+    heard = SPOKEN if is_done(f.symbols[f.place("c")]) else SURE
+    dated = ref is not None and any(c.kind is Kind.DATE and s >= heard for c, s in ref.columns)
     return _per(f, f.place("c")) if dated else None
 
 
@@ -191,6 +210,26 @@ def _each_period_of(f: Found) -> Sequence[Node] | None:
 def _which_period(f: Found) -> Sequence[Node] | None:
     """Which acquired year has the most."""
     return _each_period_of(f)
+
+
+@phrase(either(PREPOSITION.any + EACH, BY) + COL("u"), 0.35)
+def _each_period_called(f: Found) -> Sequence[Node] | None:
+    """Payments by year, where a column of other things is called year."""
+    return _per(f, None)
+
+
+@phrase(BY + (COL | WORD)("u") + AND + NAME("x"), 0.2)
+def _by_period_and_each(f: Found) -> Sequence[Node] | None:
+    """Purchases by month and status."""
+    period = _per(f, None)
+    return None if period is None else [*period, Group(f.place("x"), counted=True)]
+
+
+@phrase(BY + NAME("x") + AND + (COL | WORD)("u"), 0.3)
+def _by_each_period(f: Found) -> Sequence[Node] | None:
+    """Purchases by status and month."""
+    period = _per(f, None)
+    return None if period is None else [Group(f.place("x"), counted=True), *period]
 
 
 @phrase(WORD("u"), 0.3)

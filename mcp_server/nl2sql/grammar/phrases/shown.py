@@ -55,6 +55,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Product,
     Share,
     Show,
+    Weighted,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.symbols import NAMED_WELL
@@ -71,8 +72,18 @@ OPERATORS = {"times": "*", "*": "*", "x": "*", "minus": "-", "plus": "+", "+": "
 
 
 @phrase(DISTINCT("d").maybe + COL("c"), 0.3)
-def _column(f: Found) -> Sequence[Node]:
+def _column(f: Found) -> Sequence[Node] | None:
+    if _says_who(f):
+        return None
     return [Show(f.place("c"), distinct=f.has("d"))]
+
+
+def _says_who(f: Found) -> bool:
+    """Whether a yes-or-no column says of people which are asked for: who *works remotely*."""
+    ref = f.symbols[f.place("c")].ref
+    columns = ref.columns if ref is not None else ()
+    flags = bool(columns) and all(column.kind is Kind.BOOLEAN for column, _ in columns)
+    return flags and f.match.start() == 1 and f.symbols[0].text.lower() == "who"
 
 
 @phrase((COL + (LISTING.some + COL).some)("l") + (OF | FOR) + TAB("t"), 0.5)
@@ -131,6 +142,21 @@ def _of_things(f: Found, at: int) -> bool:
 @phrase(COL("c") + COMMA.maybe + (AGGREGATE + (LISTING_OR.any + AGGREGATE).some)("a"), 0.4)
 def _aggregated_behind(f: Found) -> Sequence[Node]:
     return [Show(f.place("c"), aggregate_of(f.symbols[each])) for each in f.places("a", AGGREGATE)]
+
+
+TRAILING = frozenset({"in total", "on average", "overall", "average", "total"})
+"""What says behind a column how its values are taken together."""
+
+
+@phrase(
+    HOW_MANY.maybe + COL("c") + (TAB | WORD | IN).any + AGGREGATE("a")
+    + before(IN | OF | FOR | EACH | BY | FULL_STOP | COMMA, LAST), 0.35,
+)  # fmt: skip
+def _taken_together(f: Found) -> Sequence[Node] | None:
+    """What repairs cost on average; how many minutes performances take in total."""
+    if f.symbols[f.place("a")].text.lower() not in TRAILING:
+        return None
+    return [Show(f.place("c"), f.cue("a").aggregate)]
 
 
 @phrase((MOST + (LISTING_OR.any + FIGURE).any)("s") + TAB("e").maybe + COL("c"), 0.55)
@@ -325,6 +351,29 @@ def _product(f: Found) -> Sequence[Node] | None:
         return None
     aggregate = f.cue("a").aggregate if f.has("a") else None
     return [Product(operator, f.place("c"), f.place("d"), aggregate)]
+
+
+@phrase(
+    AGGREGATE("a") + OF.maybe + COL("c") + (OF | FOR | IN | TAB).any + WORD("w") + BY + COL("d"),
+    0.3,
+)
+def _weighted(f: Found) -> Sequence[Node] | None:
+    """The average price of the lines, weighted by quantity."""
+    return _by_weight(f)
+
+
+@phrase(
+    WORD("w") + AGGREGATE("a") + OF.maybe + COL("c") + (OF | FOR | IN | TAB).any + BY + COL("d"),
+    0.3,
+)
+def _weighted_before(f: Found) -> Sequence[Node] | None:
+    return _by_weight(f)
+
+
+def _by_weight(f: Found) -> Sequence[Node] | None:
+    if f.symbols[f.place("w")].text.lower() != "weighted" or f.cue("a").aggregate != "avg":
+        return None
+    return [Weighted(f.place("c"), f.place("d"))]
 
 
 @phrase(WORD + OF + COL("c") + IN + COL("d"), 0.45)

@@ -36,7 +36,9 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     WHOSE,
     WORD,
 )
+from mcp_server.nl2sql.grammar.columns import is_done
 from mcp_server.nl2sql.grammar.nodes import (
+    Columns,
     Count,
     Entity,
     Equal,
@@ -49,7 +51,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Under,
 )
-from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, is_done, phrase
+from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, is_another, phrase
 from mcp_server.nl2sql.schema.model import Kind
 
 _LIST = VAL + (LISTING_OR.some + PREPOSITION.maybe + VAL).any
@@ -200,9 +202,15 @@ def _missing(f: Found) -> Sequence[Node]:
     return [Missing(f.place("c"), f.has("x"))]
 
 
-@phrase((THAT | HAVE | IN | OF | FOR).any + NOT + COL("c"), 0.6)
-def _without(f: Found) -> Sequence[Node]:
-    return [Missing(f.place("c"))]
+@phrase((THAT | HAVE | IN | OF | FOR).any + NOT("x") + COL("c"), 0.6)
+def _without(f: Found) -> Sequence[Node] | None:
+    return None if is_another(f, "x") else [Missing(f.place("c"))]
+
+
+@phrase(LEADING.any + COL("c") + LEADING.any + NOT("x") + (THAT | PREPOSITION).any + COL("d"), 0.3)
+def _another_than(f: Found) -> Sequence[Node] | None:
+    """Sent to a town other than the billing town."""
+    return [Columns(f.place("c"), "<>", f.place("d"))] if is_another(f, "x") else None
 
 
 @phrase((THAT | HAVE | IN | OF | FOR).any + NOT + EMPTY + COL("c"), 0.4)

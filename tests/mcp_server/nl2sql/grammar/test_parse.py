@@ -9,11 +9,12 @@ from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.grammar.symbols import symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Kind
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.tokens import tokenize
 from tests.examples import examples
-from tests.mcp_server.nl2sql.profiles import library
+from tests.mcp_server.nl2sql.profiles import library, profile, table
 
 
 def likeliest(text: str, linker: Linker, graph: JoinGraph) -> str:
@@ -64,6 +65,9 @@ def likeliest(text: str, linker: Linker, graph: JoinGraph) -> str:
         ("cities that have a branch opened after 2000 and a branch opened before 1990",
          "SELECT city FROM branch WHERE opened > 2000 INTERSECT SELECT city FROM branch WHERE"
          " opened < 1990"),
+        ("cities with a branch opened in both 1990 and 2000",
+         "SELECT city FROM branch WHERE opened = 1990 INTERSECT SELECT city FROM branch WHERE"
+         " opened = 2000"),
         ("cities that do not have a branch opened after 2000",
          "SELECT city FROM branch EXCEPT SELECT city FROM branch WHERE opened > 2000"),
         ("members who are not 20 years old", "SELECT name FROM member WHERE age <> 20"),
@@ -130,3 +134,15 @@ def test_any_row_of_words_is_read_without_a_fault(words: list[str]) -> None:
             compile_query(meant.query, graph)
         except NoJoinError:
             continue
+
+
+def test_a_key_that_is_called_as_the_rows_are_is_compared_with_no_number() -> None:
+    known = profile(
+        table("boat", 9, boat_id=Kind.NUMBER, title=["Ran"], builder=Kind.NUMBER),
+        table("builder", 3, builder_id=Kind.NUMBER, name=["Moe"]),
+        boat__builder=("builder", "builder_id"),
+    )
+
+    said = likeliest("builders with more than 3 boats", Linker(known), JoinGraph(known))
+    assert "builder > 3" not in said
+    assert "COUNT(*) > 3" in said

@@ -780,13 +780,13 @@ def test_a_question_looks_once_whether_the_schema_has_changed(
     shop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[None] = []
-    version = translating._schema_version
+    version = translating.schema_version
 
     def counted() -> Any:
         looks.append(None)
         return version()
 
-    monkeypatch.setattr(translating, "_schema_version", counted)
+    monkeypatch.setattr(translating, "schema_version", counted)
     translator = Translator(shop)
     wrong = sql("select count(*) from customers where city = 'rome'")
     answer = asker(shop, ScriptedModel([wrong]), translator).ask(QUESTION)

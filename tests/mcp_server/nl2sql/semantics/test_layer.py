@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,8 +11,10 @@ from psycopg.conninfo import make_conninfo
 
 from mcp_server.nl2sql import SemanticLayer, Translator
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.database.steps import Fetch, Steps, run
 from mcp_server.nl2sql.errors import NL2SQLError, SemanticsError
 from mcp_server.nl2sql.model.language_model import Message
+from mcp_server.nl2sql.semantics import keeping
 from tests.mcp_server.nl2sql.conftest import filled
 
 MARKET = """
@@ -409,6 +412,50 @@ def test_what_another_role_prepared_runs_nothing_as_the_one_who_teaches(own_mark
         assert conn.execute("select * from caught").fetchall() == []
         conn.execute(f"drop owned by {role}")
         conn.execute(f"drop role {role}")
+
+
+def swapping(steps: Steps[Any], swap: Callable[[], None]) -> Steps[Any]:
+    """The same steps, with something done once the table was made."""
+    request = next(steps)
+    while True:
+        if isinstance(request, Fetch) and request.query.startswith("comment on"):
+            swap()
+        try:
+            answer = yield request
+        except psycopg.Error as error:
+            request = steps.throw(error)
+        else:
+            try:
+                request = steps.send(answer)
+            except StopIteration:
+                return
+
+
+def test_a_schema_that_is_renamed_meanwhile_runs_nothing_as_the_one_who_sets(
+    own_market: str,
+) -> None:
+    role = f"trapper_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(own_market, autocommit=True) as conn:
+        trap = TRAP.replace("solved (id", "semantics (document text, id").replace(
+            "solved", "semantics"
+        )
+        for statement in trap.format(role=role, database=conn.info.dbname).split(";\n"):
+            if statement.strip():
+                conn.execute(statement)
+        conn.execute(f"set role {role}; alter schema borealis_nl2sql rename to waiting")
+        conn.execute("create schema borealis_nl2sql; grant all on schema borealis_nl2sql to public")
+
+        def swap() -> None:
+            conn.execute(
+                "alter schema borealis_nl2sql rename to away; "
+                "alter schema waiting rename to borealis_nl2sql"
+            )
+
+        with psycopg.connect(own_market, autocommit=True) as writing:
+            run(writing, swapping(keeping.keep(SAID), swap))
+        conn.execute("reset role")
+        assert conn.execute("select * from caught").fetchall() == []
+        conn.execute(f"drop owned by {role} cascade; drop role {role}")
 
 
 def test_what_was_granted_on_it_and_said_of_it_stays_with_a_new_document(own_market: str) -> None:

@@ -6,7 +6,7 @@ root("sender") == root("sent") == root("sends")
 import re
 from collections.abc import Collection
 
-from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
 from mcp_server.nl2sql.words.tokens import Mark, Token, lemma, stem, tokenize
 
 OWNING = "'s"
@@ -74,3 +74,15 @@ def role_words(column: Column, target: Table) -> tuple[str, ...]:
 def roots(words: Collection[str]) -> set[str]:
     """The roots of several words."""
     return {root(lemma(word)) for word in words}
+
+
+_HAVING = "own have has had make made do did does place get got take took hold held belong submit"
+HAVING = frozenset(map(root, _HAVING.split()))
+
+
+def may_do(said: str, key: ForeignKey) -> bool:
+    """Whether the root of a verb says no more of people than that rows are theirs: `who placed
+    them`, and not `who painted them`.
+    """
+    named = (*key.column.table.words, *key.column.words, *key.target.table.words)
+    return said in HAVING or said in {root(word) for word in named}
