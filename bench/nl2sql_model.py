@@ -80,9 +80,12 @@ class Database:
         self._reader = Reader(target, limits=Limits(rows=READ_ROWS), system_catalogs=False)
         self._translations: dict[str, TranslationLike] = {}
         self._results: dict[str, ResultSet | RefusedError] = {}
+        # the guard leaves no prepared statement behind, which `rows` would use again
+        self._guarded = psycopg.connect(target, autocommit=True, prepare_threshold=None)
         self._connection = psycopg.connect(target, autocommit=True)
-        self._connection.execute(f"set statement_timeout = {TIMEOUT_MS}")
-        self._connection.execute("set default_transaction_read_only = on")
+        for connection in (self._guarded, self._connection):
+            connection.execute(f"set statement_timeout = {TIMEOUT_MS}")
+            connection.execute("set default_transaction_read_only = on")
         self._plain: dict[str, list[tuple[Any, ...]] | None] = {}
 
     def plain(self, sql: str) -> list[tuple[Any, ...]] | None:
@@ -109,8 +112,9 @@ class Database:
             return answer
 
     def close(self) -> None:
-        """Close both connections."""
+        """Close all connections."""
         self._translator.close()
+        self._guarded.close()
         self._connection.close()
 
     def _supply(self, need: Need) -> Any:
@@ -134,7 +138,7 @@ class Database:
 
     def _read(self, sql: str) -> ResultSet | RefusedError:
         try:
-            return run(self._connection, self._reader.steps(sql))
+            return run(self._guarded, self._reader.steps(sql))
         except RefusedError as error:
             return error
 

@@ -3,13 +3,13 @@
     python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write] [--out FILE] [--every N]
                                    [--sets spider_more:3,spider_dev/questions_other.jsonl]
 
-DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
-gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from
-its signs which is right among those of its question; a logistic model learns whether the one so
-chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
-into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question; of one set,
-`--sets spider_more:3` does, as without --sets of the sentences, so that they do not outweigh the
-other styles.
+DIR is as for `nl2sql.py`; sets that it lacks are those of `questions`, beside this file. Every
+candidate of every question is run, and is right or wrong by the gold rows; of a question without
+gold rows every answer is wrong. A conditional logit learns from its signs which is right among
+those of its question; a logistic model learns whether the one so chosen is. `--write` puts the
+weights of a fit on all databases into `choosing/weights.py`, `--out` into another file (for
+`nl2sql_model.py --weights`). `--every` asks each n-th question; of one set, `--sets spider_more:3`
+does, as without --sets of the sentences, so that they do not outweigh the other styles.
 
 The figures printed are cross-validated by style and database, and of the confidence as the
 translator says it: those of a question come from weights that were fitted without its database and
@@ -31,23 +31,41 @@ from typing import Any
 import numpy as np
 import psycopg
 from calibration import expected_error, fit_sure
-from nl2sql import Match, load, matcher, rows, server
+from nl2sql import OWN, Match, load, matcher, rows, server
 from numpy.typing import NDArray
 from report import console, show, write_json
 
+from mcp_server.nl2sql.business.amounts import in_amounts
+from mcp_server.nl2sql.business.asides import without_asides
+from mcp_server.nl2sql.business.cohorts import in_cohort
+from mcp_server.nl2sql.business.distributions import in_counts
+from mcp_server.nl2sql.business.measures import in_measures
+from mcp_server.nl2sql.business.people import of_people
 from mcp_server.nl2sql.choosing import weights
-from mcp_server.nl2sql.choosing.candidates import DOUBTFUL, Made, candidates, judge
+from mcp_server.nl2sql.choosing.candidates import (
+    DOUBTFUL,
+    Made,
+    candidates,
+    is_doubtful,
+    is_senseless,
+    judge,
+)
 from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
+from mcp_server.nl2sql.choosing.windowed import over_window
 from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.relations.asking import related
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.translator import THRESHOLD, TRIED, first_rows
+from mcp_server.nl2sql.windows.asking import windowed
+from mcp_server.nl2sql.words.spoken import in_print
 
 SETS = (
     "keywords,analytics,analytics/unanswerable.jsonl,spider_dev/questions_syn.jsonl,"
-    "spider_dev/questions_realistic.jsonl,spider_dev:3,spider_more:3"
+    "spider_dev/questions_realistic.jsonl,spider_dev:3,spider_more:3,"
+    "everyday,business,joins,time,aggregates"
 )
 STYLE_MIN = 200
 FOREIGN = "asked of another database"
@@ -71,6 +89,8 @@ class Tried:
     signs: dict[str, float]
     rows: Hashable
     right: bool
+    doubtful: bool
+    """Whether it leaves out what the question cannot do without."""
 
 
 @dataclass(slots=True)
@@ -83,7 +103,7 @@ class Asked:
     difficulty: str
     candidates: list[Tried]
     doubtful: bool = False
-    """Whether the best candidate leaves out what the question cannot do without."""
+    """Whether the best candidate is."""
 
 
 @dataclass(slots=True)
@@ -135,6 +155,7 @@ def sampled(name: str, every: int) -> tuple[str, int]:
 
 def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterator[Asked]:
     folder, _, file = name.partition("/")
+    data = data if (data / folder).is_dir() else OWN
     lines = (data / folder / (file or "questions.jsonl")).read_text("utf-8").splitlines()
     of_database: dict[str, list[dict[str, Any]]] = {}
     for line in lines[::every]:
@@ -143,8 +164,12 @@ def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterat
     others = sorted(of_database)
     for place, (database, questions) in enumerate(sorted(of_database.items())):
         target = load(dsn, data / folder / database, f"{folder}__{database}")
-        with psycopg.connect(target, autocommit=True) as conn:
-            found = profile(conn)
+        # the guard leaves no prepared statement behind, which `rows` would use again
+        with (
+            psycopg.connect(target, autocommit=True) as conn,
+            psycopg.connect(target, autocommit=True, prepare_threshold=None) as guarded,
+        ):
+            found = profile(guarded)
             linker, graph = Linker(found), JoinGraph(found)
             conn.execute("set default_transaction_read_only = on")
             conn.execute(f"set statement_timeout = {TIMEOUT_MS}")
@@ -152,12 +177,15 @@ def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterat
                 golds = [question.get("gold_sql"), *question.get("gold_alternatives", [])]
                 golds = [gold for gold in golds if gold]
                 accepted = [gold for gold in (rows(conn, each) for each in golds) if gold]
-                tried = ask(conn, question["question"], linker, graph)
+                tried = ask(guarded, question["question"], linker, graph)
+                if tried is None:
+                    continue
                 found_right = [
                     Tried(
                         one.signs,
                         result.key(one.sql),
                         any(match(gold, rows(conn, one.sql) or []) for gold in accepted),
+                        is_doubtful(one),
                     )
                     for one, result in tried
                 ]
@@ -166,19 +194,48 @@ def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterat
                 yield Asked(name, f"{folder}/{database}", style, difficulty, found_right)
             foreign = of_database[others[place - 1]] if len(others) > 1 else []
             for question in foreign[::EVERY_FOREIGN]:
-                tried = ask(conn, question["question"], linker, graph)
-                wrong = [Tried(one.signs, result.key(one.sql), False) for one, result in tried]
+                tried = ask(guarded, question["question"], linker, graph) or []
+                wrong = [
+                    Tried(one.signs, result.key(one.sql), False, is_doubtful(one))
+                    for one, result in tried
+                ]
                 yield Asked(FOREIGN, f"{folder}/{database}", FOREIGN, "all", wrong)
 
 
 def ask(
     conn: psycopg.Connection[Any], text: str, linker: Linker, graph: JoinGraph
-) -> list[tuple[Made, Result]]:
-    """The candidates of a question that PostgreSQL runs, judged by what they find."""
+) -> list[tuple[Made, Result]] | None:
+    """The candidates of a question that PostgreSQL runs, judged by what they find.
+
+    Those that cannot be meant are there only where there are no others. None: the relations answer
+    the question, or it has several readings whatever the weights. Stages are left out: a question
+    that falls into them is read as any other.
+    """
     today = datetime.date.today()
-    tried = list(run(conn, candidates(text, linker, graph, today)[:TRIED]))
+    text = in_counts(in_print(without_asides(text), linker.profile), linker)
+    amounts = in_amounts(text, linker)
+    if len(amounts.readings) > 1:
+        return None
+    text, _ = in_measures(of_people(amounts.readings[0], linker), linker)
+    asked = in_cohort(text, linker, graph, today) or windowed(text)
+    if asked is not None:
+        window, plain = asked
+        made = candidates(plain, linker, graph, today)
+        over = meant(conn, plain, over_window(window, made, plain, linker, graph))
+        if over:
+            return over
+    told = related(text, linker, graph)
+    if told is not None and told.special and told.confidence >= THRESHOLD:
+        return None
+    return meant(conn, text, candidates(text, linker, graph, today))
+
+
+def meant(
+    conn: psycopg.Connection[Any], text: str, made: Sequence[Made]
+) -> list[tuple[Made, Result]]:
+    tried = list(run(conn, made[:TRIED]))
     judge(text, tried)
-    return tried
+    return [pair for pair in tried if not is_senseless(pair[0])] or tried
 
 
 def run(conn: psycopg.Connection[Any], made: Sequence[Made]) -> Iterator[tuple[Made, Result]]:
@@ -263,7 +320,7 @@ def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
                 held = one.style == style or (one.style == FOREIGN and style == styles[0])
                 if held and fold[one.database] == number and one.candidates:
                     best[place] = sure_of(one, fitted)
-                    one.doubtful = bool(choose(one, fitted.rank)[0].get("values unused"))
+                    one.doubtful = choose(one, fitted.rank)[1].doubtful
     return best
 
 

@@ -1,0 +1,11 @@
+comment on table props is 'properties on our books';
+comment on table pmts is 'rent payments, one for each month due';
+comment on table maint_reqs is 'maintenance requests';
+comment on column owners.nm is 'name of the landlord';
+comment on column owners.comm_pct is 'our commission, percent of the rent';
+comment on column props.furn_yn is 'furnished: Y or N';
+comment on column leases.stat_cd is 'A active, E ended, T terminated early';
+comment on column leases.dep_amt is 'deposit';
+comment on column tenants.guarantor_id is 'another tenant who stands in for the rent';
+comment on column pmts.paid_dt is 'empty while the rent is not paid';
+comment on column maint_reqs.prio is '1 urgent, 2 normal, 3 can wait';
