@@ -247,9 +247,7 @@ class StatementResult(ToolResult):
     rows: Annotated[
         list[Row], Field(description="Rows of RETURNING or SELECT, written as in run_query")
     ] = []
-    truncated: Annotated[bool, Field(description="True: more rows came than are given here")] = (
-        False
-    )
+    note: Annotated[str | None, Field(description="What was left out, and how to get it")] = None
 
 
 class ExecutionResult(ToolResult):
@@ -259,9 +257,7 @@ class ExecutionResult(ToolResult):
     statements: Annotated[
         list[StatementResult], Field(description="One entry per statement, in order")
     ]
-    truncated: Annotated[
-        bool, Field(description="True: only the first statements are listed; all were executed")
-    ] = False
+    note: Annotated[str | None, Field(description="What is not listed, though it was done")] = None
     notices: Annotated[
         list[str], Field(description="NOTICE and WARNING messages of the server")
     ] = []

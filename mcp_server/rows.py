@@ -99,6 +99,23 @@ class Collected:
             notes.append(
                 f"only the first {len(self.rows)} rows, for they are large: select fewer columns"
             )
+        return self._with_clipped(notes)
+
+    def note_of_a_write(self, affected: int) -> str | None:
+        """The same of what a statement that wrote `affected` rows returns of them.
+
+        To send it again with a larger limit would write again.
+        """
+        if not self.truncated:
+            return self._with_clipped([])
+        return self._with_clipped(
+            [
+                f"all {affected} rows were written, {len(self.rows)} of them came back: do not "
+                "send it again, but read the others by a query, where they were not deleted"
+            ]
+        )
+
+    def _with_clipped(self, notes: list[str]) -> str | None:
         if self.clipped:
             notes.append(
                 f"values over {CELL_CHARACTERS} characters are clipped: use substring() to see more"

@@ -60,6 +60,7 @@ GRANT_ADVICE_ELSEWHERE = (
     "this server reads as the role {} of its connection string; whoever owns the object can GRANT "
     "SELECT ON ... TO it, and USAGE ON SCHEMA ..."
 )
+WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE")
 WRITTEN_TO = (
     "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
     f"::pg_catalog.int8, {LOGIN}"
@@ -307,21 +308,25 @@ async def _execute(
         raise ResultLostError(RESULT_LOST) from error
     if in_transaction:
         await connection.execute("commit")
+    more = len(statements) - len(listed)
     return ExecutionResult(
-        statements=[
-            StatementResult(
-                command=tag,
-                affected_rows=affected,
-                columns=found.columns,
-                types=found.types(types),
-                rows=found.rendered(types),
-                truncated=found.truncated or found.clipped,
-            )
-            for tag, affected, found in listed
-        ],
-        truncated=len(statements) > len(listed),
+        statements=[_told(*each, types) for each in listed],
+        note=f"{more} more statements were executed, and are not listed" if more else None,
         notices=[clip(each, NOTICE_CHARACTERS) for each in notices[:STATEMENTS_LISTED]],
         elapsed_ms=_milliseconds_since(started),
+    )
+
+
+def _told(tag: str, affected: int | None, found: Collected, types: TypeNames) -> StatementResult:
+    rows = found.rendered(types)
+    wrote = affected is not None and tag.partition(" ")[0] in WRITES
+    return StatementResult(
+        command=tag,
+        affected_rows=affected,
+        columns=found.columns,
+        types=found.types(types),
+        rows=rows,
+        note=found.note_of_a_write(affected or 0) if wrote else found.note,
     )
 
 

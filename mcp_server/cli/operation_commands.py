@@ -146,7 +146,7 @@ def _parameter(one: Input) -> inspect.Parameter:
         metavar = "TEXT" if one.field.items is str else "KEY=VALUE"
         return _option(one.name, list[str], many, option, help=words, metavar=metavar)
     if one.field.type is datetime:
-        words = f"{one.words} Without a time zone: this machine's."
+        words = f"{one.words} {options.TIME}. Without a time zone: this machine's."
         return _option(one.name, str | None, default, option, help=words, metavar="TIME")
     if one.field.type is bool and default is not False:
         option = f"{option}/{option.replace('--', '--no-', 1)}"

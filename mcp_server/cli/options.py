@@ -5,8 +5,9 @@ loads no runtime and starts nothing.
 """
 
 import os
+import re
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -35,13 +36,34 @@ def clusters(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in _names(catalog) if name.startswith(incomplete.lower())]
 
 
-def moment(given: str, option: str) -> datetime:
-    """A time as it was given; without a time zone it is this machine's."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_AGO = re.compile(r"(\d{1,6})\s*([smhd])", re.IGNORECASE)
+TIME = "A time, or how long before: 90s, 10m, 2h, 3d"
+
+
+def ago(given: str, now: datetime | None = None) -> datetime | None:
+    """The time so long before now (`90s`, `10m`, `2h`, `3d`); None for what says no duration."""
+    found = _AGO.fullmatch(given.strip())
+    if found is None:
+        return None
+    seconds = int(found[1]) * _UNITS[found[2].lower()]
+    try:
+        return (now or datetime.now().astimezone()) - timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
+def moment(given: str, option: str, now: datetime | None = None) -> datetime:
+    """A time as it was given, or a duration before now; without a time zone this machine's."""
+    before = ago(given, now)
+    if before is not None:
+        return before
     try:
         return datetime.fromisoformat(given).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{given!r} is no time such as 2026-11-29T20:15:00+01:00", param_hint=option
+            f"{given!r} is no time such as 2026-11-29T20:15:00+01:00, and no duration such as 10m",
+            param_hint=option,
         ) from None
 
 

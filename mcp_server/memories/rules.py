@@ -31,6 +31,10 @@ class NoMemoryError(McpServerError):
     """A memory or core block that is not there, or no longer."""
 
 
+class ForeignMemoriesError(McpServerError):
+    """The schema of the memories was made by a role that the caller's rights must not serve."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryScope:
     """Whose memories: a user's, an agent's, or those of one run. Written as `user:ada`."""

@@ -20,6 +20,7 @@ from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.memories.rules import (
     ROOT,
+    ForeignMemoriesError,
     Memory,
     MemoryScope,
     NoMemoryError,
@@ -27,6 +28,8 @@ from mcp_server.memories.rules import (
     id_of_block,
     say_the_same,
 )
+from mcp_server.rows import limits_of_a_call
+from mcp_server.sessions import connected
 
 if TYPE_CHECKING:
     from langgraph.store.base import ListNamespacesOp, SearchOp
@@ -41,6 +44,15 @@ BLOCKS_MAX = 200
 LIKELY = 5
 """The nearest memories that are asked whether they say the same."""
 APPLICATION = "borealis mcp memory"
+MAKE = f"create schema if not exists {SCHEMA}"
+TRUSTED = f"""
+select pg_catalog.pg_has_role(n.nspowner, d.datdba, 'member')
+    or pg_catalog.pg_get_userbyid(n.nspowner) operator(pg_catalog.=) current_user
+from pg_catalog.pg_namespace n, pg_catalog.pg_database d
+where n.nspname operator(pg_catalog.=) '{SCHEMA}'
+  and d.datname operator(pg_catalog.=) pg_catalog.current_database()
+"""
+"""Whether the schema's owner has the rights of the database's: he could run anything with any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +85,11 @@ class Memories:
     are similarities.
     """
 
+    source: DatabaseAs
     store: "BorealisStore"
     vectors: "BorealisStore"
     _writing: anyio.Lock = field(default_factory=anyio.Lock)
+    _is_trusted: bool = False
     _is_set_up: bool = False
     _swept: float = 0.0
 
@@ -88,6 +102,7 @@ class Memories:
         index = {"fields": ["text"]}
         options: dict[str, Any] = {"schema": SCHEMA, "application_name": APPLICATION}
         return cls(
+            source,
             BorealisStore(source, index={**index, "hybrid": True}, **options),
             BorealisStore(source, index=index, **options),
         )
@@ -140,7 +155,7 @@ class Memories:
             query=query,
             refresh_ttl=False,
         )
-        return [Memory.of(item) for item in await _found(self.store, op)]
+        return [Memory.of(item) for item in await self._found(op)]
 
     async def scopes(self) -> list[str]:
         """The scopes that have memories."""
@@ -149,7 +164,7 @@ class Memories:
         op = ListNamespacesOp(
             match_conditions=(MatchCondition("prefix", (ROOT, "*", "*")),), limit=SCOPES_MAX
         )
-        return [str(MemoryScope.at(each)) for each in await _found(self.store, op)]
+        return [str(MemoryScope.at(each)) for each in await self._found(op)]
 
     async def blocks(self, scope: MemoryScope | None = None) -> list[Memory]:
         """The core blocks of a scope, or of all, by scope and name."""
@@ -161,7 +176,7 @@ class Memories:
             limit=BLOCKS_MAX,
             refresh_ttl=False,
         )
-        found = map(Memory.of, await _found(self.store, op))
+        found = map(Memory.of, await self._found(op))
         return sorted(found, key=lambda each: (each.scope, each.id))
 
     async def forget(self, scope: MemoryScope, ids: Sequence[str]) -> list[Memory]:
@@ -178,8 +193,45 @@ class Memories:
 
     async def _ready_to_write(self) -> None:
         if not self._is_set_up:
+            await self._is_there(make=True)
             await self.store.asetup()
             self._is_set_up = True
+
+    async def _is_there(self, *, make: bool = False) -> bool:
+        """Whether there is a schema of memories. make: make it where there is none.
+
+        What another role made there would run with the rights of this one, so that such a schema
+        is not entered. One that was made by this role nobody else can put another in place of.
+        Raises ForeignMemoriesError.
+        """
+        if not self._is_trusted:
+            async with connected(
+                self.source.cluster, None, limits_of_a_call(), user=self.source.user
+            ) as connection:
+                if make:
+                    await connection.execute(MAKE)
+                found = await (await connection.execute(TRUSTED)).fetchone()
+            if found is None:
+                return False
+            if found != (True,):
+                raise ForeignMemoriesError(
+                    f"the schema {SCHEMA} of this cluster is another role's, so nothing there is "
+                    "read or written: whoever owns it drops it, or gives it to the master user"
+                )
+            self._is_trusted = True
+        return True
+
+    async def _found(self, op: "SearchOp | ListNamespacesOp") -> list[Any]:
+        """What a search finds; nothing where nothing was ever remembered."""
+        from memory.errors import SetupRequiredError
+
+        if not await self._is_there():
+            return []
+        try:
+            (found,) = await self.store.abatch([op])
+        except SetupRequiredError:
+            return []
+        return cast(list[Any], found)
 
     async def _at(self, scope: MemoryScope, id: str) -> str | None:
         from langgraph.store.base import GetOp
@@ -226,17 +278,6 @@ class Memories:
         if (now := time.monotonic()) - self._swept > SWEEP_SECONDS:
             self._swept = now
             await self.store.asweep_ttl()
-
-
-async def _found(store: "BorealisStore", op: "SearchOp | ListNamespacesOp") -> list[Any]:
-    """What a search finds; nothing where nothing was ever remembered."""
-    from memory.errors import SetupRequiredError
-
-    try:
-        (found,) = await store.abatch([op])
-    except SetupRequiredError:
-        return []
-    return cast(list[Any], found)
 
 
 class KeptMemories:

@@ -1,10 +1,10 @@
 """Tools that try a write before it counts: a preview, and migrations that are kept account of."""
 
 import hashlib
+from dataclasses import replace
 from typing import Annotated
 
 import psycopg
-from psycopg.errors import UndefinedTable
 from pydantic import Field
 
 from cluster_runtime.control.plane import Cluster
@@ -12,15 +12,18 @@ from mcp_server.advice.findings import HIDDEN, may_hold_a_secret
 from mcp_server.answers.pages import Answer
 from mcp_server.databases.connections import Connection, interruptible
 from mcp_server.errors import SqlRefusedError
+from mcp_server.nl2sql.database.guard import own_tables
 from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.errors import UnknownNameError
 from mcp_server.rendering import Json
 from mcp_server.results import ExecutionResult
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import (
     BeforeCommit,
     connected,
-    describing,
     execute,
+    fetched,
+    reading,
 )
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.sql_script import pieces
@@ -55,6 +58,12 @@ create table if not exists borealis_migrations.applied (
   applied pg_catalog.timestamptz not null default pg_catalog.now()
 )
 """
+APPLIED_MAX = 100_000
+KEPT_IN = "borealis_migrations", "applied"
+ANOTHERS = (
+    "borealis_migrations.applied, its schema, or something on it is another role's, so nothing was "
+    "done: whoever owns it drops it or gives it to this role"
+)
 APPLIED = "insert into borealis_migrations.applied (name, sql, digest) values (%s, %s, %s)"
 LIST = (
     "select name, applied::pg_catalog.text, digest from borealis_migrations.applied "
@@ -137,6 +146,9 @@ async def apply_migration(
     async def account(connection: Connection) -> None:
         await connection.execute(QUIET)
         await connection.execute(ACCOUNT, prepare=False)
+        await connection.execute(own_tables.lock(*KEPT_IN), prepare=False)
+        if not await (await connection.execute(own_tables.is_own(*KEPT_IN).encode())).fetchone():
+            raise SqlRefusedError(ANOTHERS)
         # Readers of the database may read it, and so may who has a backup.
         kept = HIDDEN if may_hold_a_secret(sql) else sql
         await connection.execute(APPLIED, [name, kept, digest])
@@ -199,11 +211,14 @@ async def _run(
 async def _applied(
     cluster: Cluster, database: str | None, limits: Limits
 ) -> list[tuple[str, str, str]]:
-    async with describing(cluster, database, limits) as connection:
+    """Read as any query is: somebody may have put a view in its place."""
+    every = replace(limits, rows=APPLIED_MAX, bytes=64 << 20)
+    async with reading(cluster, database, every) as connection:
         try:
-            return await (await connection.execute(LIST)).fetchall()
-        except UndefinedTable:
+            found = await fetched(connection, LIST, every)
+        except UnknownNameError:
             return []
+    return [(str(name), str(applied), str(digest)) for name, applied, digest in found.texts]
 
 
 TOOLS = (preview_write, apply_migration, list_migrations)

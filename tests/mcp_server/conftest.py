@@ -60,10 +60,31 @@ def state_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+SHARED = frozenset({"shop", "bench"})
+OPENED: list[Runtime] = []
+
+
 @pytest.fixture(scope="session")
 def runtime(state_dir: Path) -> Iterator[Runtime]:
     with Runtime.open(state_dir / "state", warm_pool_size=1) as opened:
+        OPENED.append(opened)
         yield opened
+        OPENED.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clusters_of_the_module() -> Iterator[None]:
+    """Those that a module leaves would take memory, and be looked after, until the session ends."""
+    yield
+    for runtime in OPENED:
+        for each in runtime.describe_db_clusters():
+            name = each.db_cluster_identifier
+            if name not in SHARED:
+                if each.deletion_protection:
+                    runtime.modify_db_cluster(name, deletion_protection=False)
+                runtime.delete_db_cluster(name, delete_automated_backups=True)
+        for snapshot in runtime.describe_db_cluster_snapshots():
+            runtime.delete_db_cluster_snapshot(snapshot.db_cluster_snapshot_identifier)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +329,12 @@ def test_wrong_settings_are_told_as_options(borealis_says: Any) -> None:
     assert borealis_says("create", "x", "--auto-pause", "0").startswith("error: --auto-pause is 0;")
 
 
+def test_a_change_of_nothing_is_told_as_options(borealis_says: Any) -> None:
+    said = borealis_says("modify", "x")
+    assert said.startswith("error: nothing to change is given; what can be: --rename, ")
+    assert "--max-capacity, --auto-pause, " in said
+
+
 @pytest.fixture
 def borealis_says(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, state_dir: Path
@@ -375,3 +383,67 @@ def test_no_text_has_the_name_of_a_call_or_a_tool_written_into_it(package: str) 
         if named(text, names) and not SQL.search(text)
     ]
     assert offenders == []
+
+
+def messages(source: Path) -> Iterator[list[ast.expr]]:
+    """The parts of what a module raises."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield node.args
+
+
+def ends_with(part: ast.expr) -> str:
+    match part:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=[*_, ast.Constant(value=str(text))]):
+            return text
+    return ""
+
+
+def test_what_else_could_be_given_is_a_hint_which_some_readers_do_not_get() -> None:
+    """A parameter in its place is told to those as well who have none of that name."""
+    offenders = [
+        f"{path.relative_to(ROOT)}:{after.lineno}"
+        for path in (ROOT / "cluster_runtime").rglob("*.py")
+        for parts in messages(path)
+        for before, after in pairwise(parts)
+        if isinstance(after, ast.Call)
+        and isinstance(after.func, ast.Name)
+        and after.func.id == "Parameter"
+        and re.search(r"(, or|; (give|try|use|pass|set|raise)) $", ends_with(before))
+    ]
+    assert offenders == []
+
+
+EVERY_ARGUMENT = {argument for arguments in TOOLS.values() for argument in arguments}
+
+
+@pytest.mark.parametrize("folder", sorted(READ_BY_TOOLS_ALONE - {"demo"}))
+def test_a_text_for_tools_names_no_argument_that_they_lack(folder: str) -> None:
+    place = ROOT / "mcp_server" / folder
+    for path in [place] if place.suffix else sorted(place.rglob("*.py")):
+        for line, text in prose(path):
+            if SQL.search(text):
+                continue
+            where = f"{path.relative_to(ROOT)}:{line}: {text}"
+            tools = named(text, set(TOOLS))
+            known = {each for tool in tools for each in TOOLS[tool]} if tools else EVERY_ARGUMENT
+            said = re.findall(r"\b([a-z_]{2,})=(?=[\"'{]|$)", text)
+            assert set(said) <= known | {"confirmation"}, where
+            words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text))
+            assert not words & (ONLY_IN_PYTHON - {*EVERY_ARGUMENT, *TOOLS}), where
+
+
+async def test_a_time_that_is_out_of_reach_is_told_to_each_reader(
+    runtime: Runtime, shop: ClusterHandle, tools: Tools
+) -> None:
+    call = {"cluster": "shop", "new_cluster": "then", "time": "2999-01-01T00:00:00Z"}
+    said = await tools.fails("restore_to_time", **call)
+    assert "is yet to come; choose a time that is past" in said
+    assert "latest restorable time" not in said
+    with pytest.raises(BorealisError) as raised:
+        runtime.restore_db_cluster_to_point_in_time(
+            "then", "shop", restore_to_time=datetime.fromisoformat("2999-01-01T00:00:00Z")
+        )
+    assert "borealis restore --latest takes the latest" in raised.value.told(COMMAND_LINE)

@@ -9,7 +9,7 @@ import typer
 
 from mcp_server.cli import console
 from mcp_server.cli.confirming import confirm
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
+from mcp_server.cli.options import STATE_DIR, TIME, AsJson, Name, StateDir, ago, clusters
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -94,7 +94,7 @@ def add_rewind(app: typer.Typer, opened: Opened) -> None:
     @app.command()
     def rewind(
         name: Name,
-        to: Annotated[str, typer.Argument(help="A restore point, a time, or an LSN.")],
+        to: Annotated[str, typer.Argument(help=f"A restore point, or an LSN. {TIME}.")],
         state_dir: StateDir = STATE_DIR,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Only say whose transactions would go.")
@@ -103,6 +103,8 @@ def add_rewind(app: typer.Typer, opened: Opened) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Bring a cluster back to what it was, in place; `undo-rewind` takes that back."""
+        before = ago(to)
+        to = to if before is None else before.isoformat()
         with opened(state_dir) as runtime:
             if dry_run or not yes:
                 preview = runtime.rewind(name, to, dry_run=True)

@@ -1,5 +1,6 @@
 """The command `metrics`."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mcp_server.cli import console
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, moment
+from mcp_server.cli.options import STATE_DIR, TIME, AsJson, Name, StateDir, moment
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -32,14 +33,16 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
             ),
         ] = None,
         since: Annotated[
-            str, typer.Option(help="How far back: 90s, 10m, 1h or 1d, which is the most.")
+            str,
+            typer.Option(
+                "--since",
+                "--start-time",
+                help=f"From when on. {TIME}, at most 1d before the end.",
+                metavar="TIME",
+            ),
         ] = "1h",
-        start_time: Annotated[
-            str | None,
-            typer.Option(help="From when on, in place of --since.", metavar="TIME"),
-        ] = None,
         end_time: Annotated[
-            str | None, typer.Option(help="Until when; default: now.", metavar="TIME")
+            str | None, typer.Option(help=f"Until when; default: now. {TIME}.", metavar="TIME")
         ] = None,
         period: Annotated[
             int | None,
@@ -72,13 +75,17 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
     ) -> None:
         """Show what was measured of a cluster: CPU, memory, sessions, commits, I/O."""
         from mcp_server.cli.measuring import recording, view
-        from mcp_server.cli.measuring.spans import seconds_of
+        from mcp_server.cli.measuring.spans import LONGEST_S
 
-        try:
-            seconds = seconds_of(since)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--since") from error
-        chosen = (metric, start_time, end_time, period, instance, role, plot)
+        end = moment(end_time, "--end-time") if end_time is not None else datetime.now(UTC)
+        start = moment(since, "--since", end)
+        seconds = math.ceil((end - start).total_seconds())
+        if not 0 < seconds <= LONGEST_S:
+            raise typer.BadParameter(
+                f"it is {start:%Y-%m-%d %H:%M:%S %Z}; it must be before the end, and at most 1d",
+                param_hint="--since",
+            )
+        chosen = (metric, end_time, period, instance, role, plot)
         if record is not None and any(chosen):
             raise typer.BadParameter(
                 "it writes a fixed set of facts about the writer, up to now: of the other options "
@@ -99,8 +106,8 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
                 name,
                 view.Wanted(
                     tuple(metric or ()),
-                    moment(start_time, "--start-time") if start_time is not None else seconds,
-                    moment(end_time, "--end-time") if end_time is not None else datetime.now(UTC),
+                    start,
+                    end,
                     period,
                     instance,
                     role,

@@ -1,24 +1,10 @@
-"""Stretches of time as people say them, and into how many parts they are cut. Pure."""
-
-import re
+"""Into how many parts a stretch of time is cut. Pure."""
 
 from cluster_runtime.serverless.metrics.periods import MINUTE_S, SHORT_PERIODS_S
 from cluster_runtime.serverless.metrics.ring import RESOLUTIONS
 
 LONGEST_S = RESOLUTIONS[-1].seconds
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SPAN = re.compile(r"(\d{1,6})\s*([smhd])")
-
-
-def seconds_of(text: str) -> int:
-    """The seconds of `90s`, `10m`, `1h`, `1d`. Raises ValueError for anything else."""
-    found = _SPAN.fullmatch(text.strip().lower())
-    seconds = int(found[1]) * _UNITS[found[2]] if found is not None else 0
-    if not 0 < seconds <= LONGEST_S:
-        raise ValueError(
-            f"{text!r} is no time to look back: it must be a number with s, m, h or d, at most 1d"
-        )
-    return seconds
+"""How far back anything is kept."""
 
 
 def period_of(seconds: int, parts: int) -> int:

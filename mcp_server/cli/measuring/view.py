@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -30,13 +30,13 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is shown. metrics: none for all. since: from when on, or how many seconds back.
+    """What is shown. metrics: none for all.
 
     period: None for one that suits the time and the width.
     """
 
     metrics: tuple[str, ...]
-    since: datetime | int
+    start: datetime
     end: datetime
     period: int | None
     instance: str | None
@@ -46,8 +46,7 @@ class Wanted:
 def show(runtime: "Runtime", name: str, wanted: Wanted, *, plot: bool, as_json: bool) -> None:
     """Print them. Raises what `describe_metrics` raises."""
     parts = max(LINE_PARTS, console.out.width - AXIS_WIDTH - 1) if plot else LINE_PARTS
-    end, since = wanted.end, wanted.since
-    start = since if isinstance(since, datetime) else end - timedelta(seconds=since)
+    start, end = wanted.start, wanted.end
     age = math.ceil((max(end, datetime.now(UTC)) - start).total_seconds())
     period = wanted.period or period_of(max(1, age), parts)
     found = runtime.describe_metrics(

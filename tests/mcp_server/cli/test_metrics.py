@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cluster_runtime import Runtime
@@ -18,9 +20,10 @@ from cluster_runtime.serverless.metrics.periods import is_a_period
 from cluster_runtime.serverless.metrics.results import Datapoint, MetricSeries
 from cluster_runtime.serverless.metrics.ring import RESOLUTIONS
 from cluster_runtime.serverless.scaling.demand import Demand
-from mcp_server.cli.commands import app
+from mcp_server.cli.commands import app, whole
 from mcp_server.cli.measuring import recording, view
-from mcp_server.cli.measuring.spans import LONGEST_S, period_of, seconds_of
+from mcp_server.cli.measuring.spans import LONGEST_S, period_of
+from mcp_server.cli.options import TIME, moment
 from mcp_server.cli.watching import top
 from tests.waiting import wait_until
 
@@ -95,7 +98,8 @@ def test_a_recording_is_a_trace_of_demands(runtime: Runtime, measured: str, tmp_
         (("metrics", "nobody"), 1, "no cluster 'nobody'"),
         (("metrics", "measured", "--metric", "CPU"), 1, "there is no metric 'CPU'"),
         (("metrics", "measured", "--since", "2d"), 2, "at most 1d"),
-        (("metrics", "measured", "--since", "soon"), 2, "no time to look back"),
+        (("metrics", "measured", "--since", "soon"), 2, "no duration such as 10m"),
+        (("metrics", "measured", "--since", "0s"), 2, "before the end"),
         (("metrics", "measured", "--record", "x", "--plot"), 2, "fixed set of facts"),
     ],
 )
@@ -137,14 +141,43 @@ def test_a_period_is_allowed_kept_that_long_and_long_enough(seconds: int, parts:
     assert seconds <= resolution.seconds
 
 
-@given(st.integers(0, 10**7), st.sampled_from("smhdx"))
-def test_a_span_is_what_it_says_or_refused(number: int, unit: str) -> None:
-    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(unit, 0) * number
-    if 0 < seconds <= LONGEST_S:
-        assert seconds_of(f" {number}{unit.upper()}") == seconds
-    else:
-        with pytest.raises(ValueError, match="no time to look back"):
-            seconds_of(f"{number}{unit}")
+@given(st.integers(0, 10**6 - 1), st.sampled_from("smhd"))
+def test_a_duration_is_so_long_before(number: int, unit: str) -> None:
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400}[unit] * number
+    if seconds < START.timestamp():
+        assert moment(f" {number}{unit.upper()}", "--since", START) == START - timedelta(
+            seconds=seconds
+        )
+
+
+@pytest.mark.parametrize(
+    "wrong", ["10x", "m", "1000000d", "-1h", "999999d", "10 minutes", "2026-13-01"]
+)
+def test_what_is_neither_a_time_nor_a_duration_is_refused(wrong: str) -> None:
+    with pytest.raises(typer.BadParameter, match="no duration such as 10m"):
+        moment(wrong, "--since", START)
+
+
+def commands(of: Any, name: str = "borealis") -> Iterator[tuple[str, Any]]:
+    yield name, of
+    for each, command in getattr(of, "commands", {}).items():
+        yield from commands(command, f"{name} {each}")
+
+
+def test_every_option_that_takes_a_time_takes_a_duration_too() -> None:
+    times = [
+        (name, option)
+        for name, command in commands(get_command(whole()))
+        for option in command.params
+        if option.metavar == "TIME"
+    ]
+    assert {f"{name} {option.opts[0]}" for name, option in times} >= {
+        "borealis bill --since",
+        "borealis metrics --since",
+        "borealis metrics --end-time",
+        "borealis restore --to",
+    }
+    assert all(TIME in option.help for _, option in times), times
 
 
 VALUES = st.lists(st.none() | st.floats(0, 1e12), min_size=1, max_size=60)

@@ -356,3 +356,42 @@ async def test_a_list_of_resources_wakes_no_cluster(runtime: Runtime) -> None:
         assert runtime.cluster("dozing").describe().paused
     assert asleep == awake
     runtime.delete_db_cluster("dozing")
+
+
+ANOTHERS = """
+create role trapper;
+grant trapper to current_user;
+create table caught (who text);
+grant insert on caught to trapper;
+grant create on database "{database}" to trapper;
+set role trapper;
+create schema borealis_memories;
+create function borealis_memories.trap() returns text language plpgsql as
+    $$begin insert into public.caught values (current_user); return 'x'; end$$;
+create function borealis_memories.trap_row() returns trigger language plpgsql as
+    $$begin insert into public.caught values (current_user); return new; end$$;
+create table borealis_memories.memory_migrations (component text not null,
+    version integer not null, applied_at timestamptz not null default now(),
+    primary key (component, version));
+create trigger trap before insert on borealis_memories.memory_migrations
+    for each row execute function borealis_memories.trap_row();
+grant all on schema borealis_memories to public;
+grant all on borealis_memories.memory_migrations to public;
+"""
+
+
+async def test_memories_where_another_role_made_the_schema_are_not_entered(
+    runtime: Runtime,
+) -> None:
+    cluster = runtime.create_db_cluster("entrapped")
+    with cluster.connect(autocommit=True) as connection:
+        connection.execute(ANOTHERS.format(database=connection.info.dbname))
+    tools = Tools(build_server(runtime, ServerScope(toolsets=MEMORY)))
+    for name, call in (
+        ("remember", {"text": "tea", "scope": "user:ada"}),
+        ("recall", {"query": "tea", "scopes": ["user:ada"]}),
+    ):
+        said = await tools.fails(name, cluster="entrapped", **call)
+        assert "another role's" in said
+    with cluster.connect(autocommit=True) as connection:
+        assert connection.execute("select * from caught").fetchall() == []

@@ -120,3 +120,52 @@ async def test_a_migration_that_fails_on_its_branch_touches_nothing(
     assert clusters(runtime) == before
     with stock.connect() as connection:
         assert connection.execute("select to_regclass('half')").fetchone() == (None,)
+
+
+ANOTHERS = """
+create role trapper;
+grant trapper to current_user;
+create table caught (who text);
+grant insert on caught to trapper;
+grant create on database postgres to trapper;
+set role trapper;
+create schema borealis_migrations;
+create function borealis_migrations.trap() returns trigger language plpgsql as
+    $$begin insert into public.caught values (current_user); return new; end$$;
+create table borealis_migrations.applied (name text, sql text, digest text, applied timestamptz);
+create trigger trap before insert on borealis_migrations.applied
+    for each row execute function borealis_migrations.trap();
+grant all on schema borealis_migrations to public;
+grant all on borealis_migrations.applied to public;
+"""
+
+
+async def test_an_account_that_another_role_made_is_not_written_to(
+    tools: Tools, runtime: Runtime
+) -> None:
+    cluster = runtime.create_db_cluster("trapped")
+    with cluster.connect(autocommit=True) as connection:
+        database = connection.info.dbname
+        connection.execute(ANOTHERS.replace("database postgres", f'database "{database}"'))
+    add = {"cluster": "trapped", "name": "001", "sql": "create table added (x int)"}
+    assert "another role's" in await tools.fails("apply_migration", **add)
+    with cluster.connect(autocommit=True) as connection:
+        assert connection.execute("select * from caught").fetchall() == []
+        assert connection.execute("select to_regclass('added')").fetchone() == (None,)
+
+
+async def test_a_view_in_the_place_of_the_account_is_read_as_any_query_is(
+    tools: Tools, runtime: Runtime
+) -> None:
+    cluster = runtime.create_db_cluster("viewed")
+    with cluster.connect(autocommit=True) as connection:
+        connection.execute(
+            "create schema borealis_migrations;"
+            "grant usage on schema borealis_migrations to public;"
+            "create function borealis_migrations.who() returns text language plpgsql as "
+            "'begin return current_user; end';"
+            "create view borealis_migrations.applied as select borealis_migrations.who() as name, "
+            "now() as applied, '' as digest, '' as sql;"
+            "grant select on borealis_migrations.applied to public"
+        )
+    assert "may not be called" in await tools.fails("list_migrations", cluster="viewed")

@@ -457,7 +457,17 @@ async def test_more_returned_rows_than_the_limit_still_happen(tools: Any, bench:
         tools, "insert into many select generate_series(1, 500) returning x", limit=3
     )
     (statement,) = answer["statements"]
-    assert (len(statement["rows"]), statement["truncated"]) == (3, True)
+    assert len(statement["rows"]) == 3
+    assert statement["note"].startswith("all 500 rows were written, 3 of them came back: do not ")
+    assert "read the others by a query" in statement["note"]
+    both = await execute(
+        tools, "update many set x = x where x < 3 returning x; select x from many", limit=3
+    )
+    updated, selected = both["statements"]
+    assert updated.get("note") is None
+    assert selected["note"].startswith("only the first 3 rows: raise limit")
+    every = await execute(tools, ";".join(["select 1"] * 120))
+    assert every["note"].endswith("more statements were executed, and are not listed")
     count = await execute(tools, "select count(*) from many")
     assert count["statements"][0]["rows"] == [[500]]
 
