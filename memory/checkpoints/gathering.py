@@ -13,6 +13,8 @@ returned. Here they wait for each other for a moment, and go to the database as 
 * They wait until nobody has come for LINGER_SECONDS: while a node works, its input is stored.
   Nobody waits for a call that has gone before: writes may be sent by a reader before their put
   comes, and threads may hand in a step's writes after the put that follows them.
+* No chain goes on without end: with MOST_CHECKPOINTS a transaction is full. Nobody waits for more,
+  and no call returns before it is committed, so the run is never further ahead of what is stored.
 * Whatever was brought is stored, or somebody is told: where a call ends that others count on, as
   one that was cancelled, it sends what nobody is left to send (`rest`), or fails it (`give_up`).
 * Each call has a deadline of its own. Where that of the call that sends passes, its own fails, and
@@ -41,6 +43,9 @@ LINGER_SECONDS = 0.02
 """Longer than a node without work takes, shorter than one that calls a model."""
 MOST_ROUNDS = 4
 """So often a call waits LINGER_SECONDS again, if others came in the meantime."""
+
+MOST_CHECKPOINTS = 8
+"""Of quick steps, in one transaction: more than a turn has, few enough to lose in a crash."""
 
 REMEMBERED_DEPARTURES = 4096
 """Calls that their company may come after; what is forgotten costs LINGER_SECONDS."""
@@ -143,6 +148,11 @@ class Batch(Generic[T]):
         """Whether it holds what a call that has returned brought."""
         return any(entry.returned for entry in self.entries)
 
+    @property
+    def full(self) -> bool:
+        """Whether as many steps are in it as one crash may cost."""
+        return sum(entry.is_put for entry in self.entries) >= MOST_CHECKPOINTS
+
 
 @dataclass(frozen=True, slots=True)
 class Send(Generic[T]):
@@ -198,7 +208,7 @@ class Gathering(Generic[T]):
             if lane.open is None:
                 lane.open = Batch(entry.key.thread_id)
             batch = lane.open
-            for other in batch.entries:
+            for other in () if batch.full else batch.entries:
                 if other.key == entry.key and other.is_put != entry.is_put:
                     # The call that writes waits for both, whichever of them came first.
                     _relieve(other if other.is_put else entry)
@@ -207,7 +217,8 @@ class Gathering(Generic[T]):
                     _relieve(other)
             entry.batch = batch
             batch.entries.append(entry)
-            batch.due = batch.due or not entry.has_company or self._came_late(entry)
+            alone = not entry.has_company or self._came_late(entry)
+            batch.due = batch.due or alone or batch.full
 
     def next(self, entry: Entry[T]) -> Send[T] | Wait | Done:
         """What the call of this entry is to do now."""

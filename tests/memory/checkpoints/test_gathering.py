@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.checkpoints.gathering import (
+    MOST_CHECKPOINTS,
     MOST_ROUNDS,
     REMEMBERED_DEPARTURES,
+    Batch,
     Done,
     Entry,
     Gathering,
@@ -86,6 +88,54 @@ def test_writes_return_when_the_put_that_follows_them_waits_in_the_same_batch() 
     assert isinstance(sent, Send)
     gathering.ended(sent.batch, [None] * 5)
     assert gathering.next(last) == Done(None)
+
+
+def run_of_quick_steps(steps: int, *, answered: bool) -> tuple[Gathered, list[Batch[str]]]:
+    """A chain of nodes without work, until its end or until no call of it goes on; what it sent."""
+    gathering, sent = Gathered(), []
+    calls = [put("0")]
+    for number in range(1, steps):
+        # The first ones are sent, as by a reader, and what follows finds them under way.
+        calls.append(writes(f"{number - 1}", company=number > 1))
+        calls.append(put(f"{number}", on=f"{number - 1}"))
+    calls.append(writes(f"{steps - 1}", company=False))
+    waiting: list[Entry[str]] = []
+    going_on = True
+    while going_on:
+        going_on = False
+        if calls and not (calls[0].is_put and any(entry.is_put for entry in waiting)):
+            waiting.append(calls.pop(0))
+            gathering.add(waiting[-1])
+            going_on = True
+        for entry in [*waiting]:
+            match gathering.next(entry):
+                case Done():
+                    waiting.remove(entry)
+                    going_on = True
+                case Send(batch):
+                    sent.append(batch)
+                    if answered:
+                        gathering.ended(batch, [None] * len(batch.entries))
+                        going_on = True
+    return gathering, sent
+
+
+def puts_in(batch: Batch[str]) -> int:
+    return sum(entry.is_put for entry in batch.entries)
+
+
+def test_a_chain_of_quick_steps_is_stored_as_it_goes() -> None:
+    gathering, sent = run_of_quick_steps(50, answered=True)
+    assert max(map(puts_in, sent)) == MOST_CHECKPOINTS
+    assert sum(map(puts_in, sent)) == 50
+    assert gathering.handed_in(None, None) == []
+
+
+def test_a_chain_of_quick_steps_does_not_run_ahead_of_a_database_that_is_slow() -> None:
+    gathering, (sent,) = run_of_quick_steps(50, answered=False)
+    assert puts_in(sent) == 1
+    handed_in = gathering.handed_in("t", None)
+    assert sum(entry.is_put for entry in handed_in) == 1 + MOST_CHECKPOINTS
 
 
 @pytest.mark.parametrize("kind", ["too late", "of others", "an interrupt", "another namespace"])

@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
 from memory import BorealisSaver
+from memory.checkpoints.gathering import MOST_CHECKPOINTS
 from tests.waiting import wait_until
 
 LONG = 60.0
@@ -102,6 +103,29 @@ async def test_so_it_is_asynchronously(fresh_dsn: str, asaver: BorealisSaver) ->
     await graph.ainvoke({"messages": [HumanMessage("?")]}, CONFIG)
     assert one(fresh_dsn, TRANSACTIONS) == 1
     assert len([state async for state in graph.aget_state_history(CONFIG)]) == 4
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_long_chain_of_quick_nodes_is_stored_as_it_goes(
+    fresh_dsn: str, patient: BorealisSaver, asynchronous: bool
+) -> None:
+    steps, unstored = 60, []
+
+    def step(state: MessagesState) -> dict[str, Any]:
+        handed_in = len(state["messages"])
+        stored = one(fresh_dsn, "select count(*) from borealis.memory_checkpoints")
+        unstored.append(handed_in - stored)
+        return answer(state)
+
+    graph = graph_of(patient, *[step] * steps)
+    if asynchronous:
+        await graph.ainvoke({"messages": [HumanMessage("?")]}, CONFIG)
+    else:
+        ask(graph)
+    # One transaction under way and one that gathers.
+    assert max(unstored) <= 2 * MOST_CHECKPOINTS
+    assert one(fresh_dsn, "select count(*) from borealis.memory_checkpoints") == steps + 2
+    assert one(fresh_dsn, TRANSACTIONS) >= steps / MOST_CHECKPOINTS
 
 
 def test_with_durability_sync_a_step_is_there_before_the_next_one_begins(
