@@ -168,19 +168,24 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     return found
 
 
+def _is_called_by(profile: Profile, table: str, column: str) -> bool:
+    """Whether a column holds what the rows of a table are called."""
+    tables = (each for each in profile.tables if each.name == table)
+    return any((name := name_of(each)) is not None and name.name == column for each in tables)
+
+
 def _told_otherwise(heard: "Heard", tree: exp.Expr, profile: Profile) -> set[str]:
     """Tables that a question speaks of without their name: those with a row that it names, the only
     one of a query with a value that it says, and the people that `who` asks for.
     """
     named = {table.alias_or_name: table.name for table in tree.find_all(exp.Table)}
-    called = {(t.name, c.name) for t in profile.tables if (c := name_of(t)) is not None}
     found = set()
     for equal in tree.find_all(exp.EQ):
         column, value = equal.this, equal.expression
         if not (isinstance(column, exp.Column) and isinstance(value, exp.Literal)):
             continue
         table = named.get(column.table, next(iter(named.values())))
-        told = len(named) == 1 or (table, column.name) in called
+        told = len(named) == 1 or _is_called_by(profile, table, column.name)
         if told and value.is_string and heard.text(str(value.this)):
             found.add(table)
     if WHO & heard.words:

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mcp_server.nl2sql.linking.held import HeldValues
-from mcp_server.nl2sql.linking.matching import INNER, head_words, name_match
+from mcp_server.nl2sql.linking.matching import (
+    CODES,
+    SURELY,
+    VIEWED,
+    ColumnScores,
+    head_words,
+    name_match,
+)
 from mcp_server.nl2sql.linking.near import NearNames
 from mcp_server.nl2sql.linking.states import States
 from mcp_server.nl2sql.linking.wording import Wording
@@ -36,14 +43,6 @@ _DIRECTIONS = frozenset(
     {"ascending", "descending", "alphabetical", "alphabetic", "increasing", "decreasing", "in",
      "lexicographic", "lexicographical", "chronological", "reverse", "asc", "desc"}
 )  # fmt: skip
-_WHEN, _AT = ("date", "day", "time"), ("at", "on", "ts", "timestamp", "datetime")
-"""What asks when, and what columns have for it: the order date is when it was ordered."""
-_CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
-_UNITS = frozenset(
-    {"kg", "g", "lb", "t", "km", "m", "cm", "mm", "mi", "ft", "l", "ml", "sec", "secs", "ms", "hr",
-     "hrs", "mins", "pct", "usd", "eur", "gbp", "kw", "kwh", "mb", "gb"}
-)  # fmt: skip
-"""Words behind the name of a column that say in what it is measured."""
 _APART = frozenset({Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE, Mark.SIGN})
 _VERBS = frozenset(
     {"count", "list", "name", "state", "order", "sort", "number", "rank", "report", "show"}
@@ -72,15 +71,10 @@ IN_A_ROLE = 0.9
 """Of what the keys of several tables call the rows of a table: its rows are that."""
 COUNTED_WELL = 0.8
 """The `number of goods` is a column for the number of products, where nothing is called so."""
-SURELY = 0.9
-HAPPENED = 0.5
-"""What a date is of says enough: members who *joined*, of a date to join."""
 DERIVED = 0.97
 """As VIEWED, for a column that would have to be computed."""
 PART = 0.92
 """Of the items of an order, which are called order items; better than any other word for items."""
-VIEWED = 0.98
-"""Of two names that fit alike, a table's goes before a view's."""
 FUZZY_LENGTH_MIN = 6
 """A shorter word is like too many others."""
 
@@ -138,6 +132,7 @@ class Linker:
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
         self._roles = _roles(profile)
+        self._scores = ColumnScores([*profile.columns, *profile.derived])
         self._near_columns = NearNames((c, _words_of(c)) for c in profile.columns)
         self._near_derived = NearNames((c, _words_of(c)) for c in profile.derived)
         self._near_tables = NearNames(
@@ -153,16 +148,16 @@ class Linker:
     def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
         """The columns that words may mean, with scores."""
         if words not in self._columns:
-            found = [(c, self._column_score(words, c)) for c in self._near_columns(words)]
-            computed = (
-                (c, self._column_score(words, c))
+            found = self._scores(words, self._near_columns(words))
+            computed = [
+                c
                 for c in self._near_derived(words)
                 if not (c.kind is Kind.BOOLEAN and words[0] in SUPERLATIVES)  # `latest` is not late
                 and not (words[-1] == "date" and c.lasts)  # a day is not how long it took
-            )
+            ]
             found += [
                 (c, score if c.measured else DERIVED * score)
-                for c, score in computed
+                for c, score in self._scores(words, computed)
                 if score >= SURELY
             ]
             self._columns[words] = _best(found)
@@ -179,44 +174,6 @@ class Linker:
                 found = [(t, s) for t, s in found if t.words[-1:] == words[-1:]]
             self._tables[words] = _best(found)
         return self._tables[words]
-
-    def _column_score(self, words: tuple[str, ...], column: Column) -> float:
-        own = column.words
-        table = column.table.words
-        score = name_match(words, own)
-        for alias in column.aliases:
-            score = max(score, name_match(words, alias), name_match(words, (*table, *alias)))
-        if column.kind is Kind.BOOLEAN and len(own) > 1 and own[0] in ("be", "have"):
-            score = max(score, 0.98 * name_match(words, own[1:]))
-        residual = tuple(word for word in own if word not in table and word not in INNER)
-        happened = HAPPENED if column.kind is Kind.DATE else SURELY
-        if residual and residual != own and name_match(words, residual) >= happened:
-            score = max(score, 0.96 * name_match(words, residual))
-        core = tuple(word for word in residual or own if word not in _CODES)
-        if core and core != own and name_match(words, core) >= 0.75:
-            score = max(score, 0.88 * name_match(words, core))
-        if len(own) > 1 and own[-1] in _UNITS:
-            score = max(score, 0.95 * name_match(words, own[:-1]))
-        if len(own) > 1 and own[-1] == "id" and "id" not in words:
-            score = min(score, 0.5)  # the thing is named, and not its number
-        if len(words) > 1 and words[-1] == "name" and "name" not in own:
-            score = max(score, 0.95 * name_match(words[:-1], own))
-        if column.kind is Kind.DATE and words[-1] in _WHEN and own[-1] in _AT:
-            score = max(score, 0.98 * name_match(words[:-1] or words, own[:-1] or own))
-        if len(words) > 2 and own == ("".join(word[0] for word in words),):
-            score = max(score, 0.95)  # miles per gallon: mpg
-        if len(words) > 1 and score < 1:
-            with_table = name_match(words, (*table, *own))
-            if with_table >= 0.9:
-                score = max(score, with_table)
-        if len(words) > 1 and column.adds_up and table and _ends_in(table[-1], words[-1]):
-            said = name_match(words[:-1], own)  # the opening *balance*, of balances
-            score = max(score, 0.98 * (1 + said) / 2 if said >= SURELY else 0.0)
-        if column.comment and not any(word in column.values for word in words):
-            # what a comment lists are values
-            score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
-            score = max(score, 0.9 * name_match(words, head_words(column.comment)))
-        return score * VIEWED if column.table.view else score
 
     def _name_a_table(self, words: tuple[str, ...]) -> bool:
         return any(score >= NAMED_TABLE for _, score in self.tables(words))
@@ -427,7 +384,7 @@ def _roles(profile: Profile) -> dict[tuple[str, ...], Table]:
     called: dict[tuple[str, ...], set[Table]] = {}
     users: dict[tuple[str, ...], set[Table]] = {}
     for key in profile.foreign_keys:
-        words = tuple(word for word in key.column.words if word not in (*_CODES, "id"))
+        words = tuple(word for word in key.column.words if word not in (*CODES, "id"))
         called.setdefault(words, set()).add(key.target.table)
         users.setdefault(words, set()).add(key.column.table)
     named = {table.words for table in profile.tables}
@@ -436,11 +393,6 @@ def _roles(profile: Profile) -> dict[tuple[str, ...], Table]:
         for words, tables in called.items()
         if words and words not in named and len(tables) == 1 and len(users[words]) > 1
     }
-
-
-def _ends_in(name: str, word: str) -> bool:
-    """Whether a name is a word, or is written together with it: dailybalance."""
-    return name == word or (len(word) >= 4 and name.endswith(word))
 
 
 def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, str]]:

@@ -271,8 +271,7 @@ def _of_day(hour: int, half: str | None) -> int | None:
 
 def _held(profile: Profile, *words: str) -> bool:
     """Whether a word is a value, or the name of a column or a table."""
-    return any(
-        normal_text(word) in profile.value_index
-        or any(normal_text(word) in column.words for column in profile.columns)
-        for word in words
+    said = {normal_text(word) for word in words}
+    return any(word in profile.value_index for word in said) or any(
+        not said.isdisjoint(column.words) for column in profile.columns
     )

@@ -192,6 +192,8 @@ class Ways:
 
     def _along(self, one: Table, path: Sequence[ForeignKey], words: Sequence[Token]) -> Way | None:
         """The way along keys; none where two keys join the same tables, or where it is too long."""
+        if len(path) > LONGEST:
+            return None
         steps: list[Step] = []
         here, said = one, False
         for key in path:
@@ -206,7 +208,7 @@ class Ways:
                 step, said = (told or plain[0]).steps[0], told is not None
             steps.append(step)
             here = step.other
-        return Way(tuple(steps), said) if len(steps) <= LONGEST else None
+        return Way(tuple(steps), said)
 
     def _heard(self, way: Way, words: Sequence[Token]) -> bool:
         """Whether words name the roles or the table that a way leads through."""

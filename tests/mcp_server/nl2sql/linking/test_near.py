@@ -1,11 +1,13 @@
-"""Names that are looked up are those that comparing every name would have found."""
+"""Names that are looked up, and scored once for many, are as if every one had been compared."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_server.nl2sql.linking.matching import INITIALS, name_match
+from mcp_server.nl2sql.linking import matching
+from mcp_server.nl2sql.linking.matching import INITIALS, ColumnScores, column_score, name_match
 from mcp_server.nl2sql.linking.near import NearNames
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.words.lexicon import HOW, MEASURED, related, synonyms
 
 _WORDS = """
@@ -52,3 +54,48 @@ def test_most_of_a_large_schema_is_not_near() -> None:
     near = NearNames((name, [name]) for name in NAMED)(("airport",))
     assert "airport" in near
     assert len(near) < len(NAMED) / 4
+
+
+called = st.lists(st.sampled_from([*NAMED, "balance", "dailybalance", "id", "kg"]), max_size=3)
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> list[Column]:
+    """Columns of several tables, many of them called the same."""
+    tables = draw(st.lists(st.tuples(called.map(tuple), st.booleans()), min_size=1, max_size=8))
+    names = draw(st.lists(called.filter(bool).map(tuple), min_size=1, max_size=4))
+    made = []
+    for words, view in tables:
+        table = Table("s", "t", view=view, words=words)
+        for name in names:
+            aliases = draw(st.sampled_from([(), ((draw(st.sampled_from(NAMED)),),)]))
+            comment = draw(st.sampled_from(["", "", "", " ".join(name[::-1])]))
+            kind = draw(st.sampled_from([Kind.NUMBER, Kind.TEXT, Kind.DATE, Kind.BOOLEAN]))
+            made.append(
+                Column(table, "c", "", kind, comment=comment, words=name, aliases=aliases)
+            )
+    return made
+
+
+@given(st.one_of(said, said.map(lambda words: (*words, "balance"))), columns())
+def test_columns_that_are_called_the_same_are_scored_as_each_by_itself(
+    words: tuple[str, ...], made: list[Column]
+) -> None:
+    assert ColumnScores(made)(words, made) == [(c, column_score(words, c)) for c in made]
+
+
+def test_columns_that_are_called_the_same_are_compared_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[Column] = []
+
+    def watched(words: tuple[str, ...], column: Column) -> float:
+        compared.append(column)
+        return column_score(words, column)
+
+    monkeypatch.setattr(matching, "column_score", watched)
+    tables = [Table("s", word, words=(word,)) for word in ("book", "ship", "staff", "vendor")]
+    made = [Column(table, "c", "", Kind.NUMBER, words=("price",)) for table in tables]
+    scored = ColumnScores(made)(("book", "price"), made)
+    assert [column.table.name for column in compared] == ["book", "ship"]
+    assert [score for _, score in scored] == [1, 0, 0, 0]
