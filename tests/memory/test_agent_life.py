@@ -233,7 +233,8 @@ def live_on(runtime: Runtime, cluster: ClusterHandle, *, loops: int, seconds: fl
         wait_until(lambda since=before: got_on(since), PATIENCE_S)  # type: ignore[misc]
         if failures or (rounds >= len(HARMS) and time.monotonic() - begun > seconds):
             break
-        if not warm and time.monotonic() - begun > seconds / 4:
+        if not warm and time.monotonic() - begun > seconds / 2:
+            # For minutes the arenas of a hundred threads fill up, each to what it once needed.
             warm = in_use(process)
         getattr(runtime, harm)(cluster.id)
         with cluster.connect() as watcher:
