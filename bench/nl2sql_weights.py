@@ -35,12 +35,9 @@ from nl2sql import OWN, Match, load, matcher, rows, server
 from numpy.typing import NDArray
 from report import console, show, write_json
 
-from mcp_server.nl2sql.business.amounts import in_amounts
 from mcp_server.nl2sql.business.asides import without_asides
 from mcp_server.nl2sql.business.cohorts import in_cohort
-from mcp_server.nl2sql.business.distributions import in_counts
-from mcp_server.nl2sql.business.measures import in_measures
-from mcp_server.nl2sql.business.people import of_people
+from mcp_server.nl2sql.business.wording import in_schema_words
 from mcp_server.nl2sql.choosing import weights
 from mcp_server.nl2sql.choosing.candidates import (
     DOUBTFUL,
@@ -212,11 +209,10 @@ def ask(
     that falls into them is read as any other.
     """
     today = datetime.date.today()
-    text = in_counts(in_print(without_asides(text), linker.profile), linker)
-    amounts = in_amounts(text, linker)
+    amounts, _ = in_schema_words(in_print(without_asides(text), linker.profile), linker)
     if len(amounts.readings) > 1:
         return None
-    text, _ = in_measures(of_people(amounts.readings[0], linker), linker)
+    text = amounts.readings[0]
     asked = in_cohort(text, linker, graph, today) or windowed(text)
     if asked is not None:
         window, plain = asked

@@ -16,12 +16,9 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 from sqlglot import exp
 
-from mcp_server.nl2sql.business.amounts import in_amounts
 from mcp_server.nl2sql.business.asides import without_asides
 from mcp_server.nl2sql.business.cohorts import Cohort, in_cohort
-from mcp_server.nl2sql.business.distributions import in_counts
-from mcp_server.nl2sql.business.measures import in_measures
-from mcp_server.nl2sql.business.people import of_people
+from mcp_server.nl2sql.business.wording import in_schema_words
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
@@ -312,11 +309,10 @@ class Translator(Borrower):
             first = _of_relations(loan, known.profile, steps)
             if first is not None:
                 return replace(first, assumptions=(*notes, *first.assumptions))
-        question = in_counts(question, linker)
-        amounts = in_amounts(question, linker)
+        amounts, taken = in_schema_words(question, linker)
         if len(amounts.readings) > 1:
             return either([self._read(loan, known, each, False) for each in amounts.readings])
-        question, taken = in_measures(of_people(amounts.readings[0], linker), linker)
+        question = amounts.readings[0]
         cohort = in_cohort(question, linker, graph, datetime.date.today())
         asked = cohort or windowed(question)
         if asked is not None:
