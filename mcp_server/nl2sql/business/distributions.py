@@ -3,7 +3,8 @@
 import re
 
 from mcp_server.nl2sql.grammar.compound.rates import without_percent
-from mcp_server.nl2sql.linking.linking import SURELY, Linker
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.matching import SURELY
 from mcp_server.nl2sql.schema.model import Column
 from mcp_server.nl2sql.words.lexicon import STOP
 from mcp_server.nl2sql.words.tokens import lemma, tokenize

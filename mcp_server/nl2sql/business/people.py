@@ -6,7 +6,8 @@ Only where one key alone leads to people: of two, nobody knows which is meant.
 import re
 
 from mcp_server.nl2sql.linking.heard import may_do, root
-from mcp_server.nl2sql.linking.linking import SURELY, Linker
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.matching import SURELY
 from mcp_server.nl2sql.schema.display import are_people
 from mcp_server.nl2sql.words.tokens import tokenize
 

@@ -25,7 +25,8 @@ from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.grammar.compound.rates import as_share
 from mcp_server.nl2sql.grammar.compound.spelled import Spelled
 from mcp_server.nl2sql.grammar.parse import analyse
-from mcp_server.nl2sql.linking.linking import SURELY, Linker
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.matching import SURELY
 from mcp_server.nl2sql.linking.moments import with_moments, with_rates
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.joins import JoinGraph

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.linking.linking import SURELY, Ref
+from mcp_server.nl2sql.linking.linking import Ref
+from mcp_server.nl2sql.linking.matching import SURELY
 from mcp_server.nl2sql.schema.display import full_name
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table

@@ -14,7 +14,8 @@ from mcp_server.nl2sql.conversation.standing import Standing
 from mcp_server.nl2sql.conversation.turns import Turn
 from mcp_server.nl2sql.database import parsed
 from mcp_server.nl2sql.linking.heard import may_do, role_words, root
-from mcp_server.nl2sql.linking.linking import SURELY, Linker
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.matching import SURELY
 from mcp_server.nl2sql.schema.display import are_people, shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Table

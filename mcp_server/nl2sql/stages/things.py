@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from mcp_server.nl2sql.linking.heard import HAVING, root
-from mcp_server.nl2sql.linking.linking import SURELY
+from mcp_server.nl2sql.linking.matching import SURELY
 from mcp_server.nl2sql.relations.asking import Related
 from mcp_server.nl2sql.relations.naming import ARTICLES
 from mcp_server.nl2sql.relations.phrases import AUXILIARY, PREPOSITIONS

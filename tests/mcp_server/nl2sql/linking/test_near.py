@@ -71,9 +71,7 @@ def columns(draw: st.DrawFn) -> list[Column]:
             aliases = draw(st.sampled_from([(), ((draw(st.sampled_from(NAMED)),),)]))
             comment = draw(st.sampled_from(["", "", "", " ".join(name[::-1])]))
             kind = draw(st.sampled_from([Kind.NUMBER, Kind.TEXT, Kind.DATE, Kind.BOOLEAN]))
-            made.append(
-                Column(table, "c", "", kind, comment=comment, words=name, aliases=aliases)
-            )
+            made.append(Column(table, "c", "", kind, comment=comment, words=name, aliases=aliases))
     return made
 
 
