@@ -14,7 +14,8 @@ returned. Here they wait for each other for a moment, and go to the database as 
   Nobody waits for a call that has gone before: writes may be sent by a reader before their put
   comes, and threads may hand in a step's writes after the put that follows them.
 * No chain goes on without end: with MOST_CHECKPOINTS a transaction is full. Nobody waits for more,
-  and no call returns before it is committed, so the run is never further ahead of what is stored.
+  and no call returns before it is committed: a run is ahead of what is stored by two of them at
+  most, one under way and one that gathers.
 * Whatever was brought is stored, or somebody is told: where a call ends that others count on, as
   one that was cancelled, it sends what nobody is left to send (`rest`), or fails it (`give_up`).
 * Each call has a deadline of its own. Where that of the call that sends passes, its own fails, and

@@ -170,9 +170,9 @@ def called(
 ) -> PQGen[Row | None]:
     """Run a statement; its first row, in PostgreSQL's binary format.
 
-    It is prepared at its third use, on a caller's connection when psycopg would do so, under a name
-    that tells the text: behind a pooler that knows nothing of it there may be no such statement,
-    which is seen once, but never another one.
+    It is prepared once the connection has run it three times, a caller's when psycopg would do so,
+    under a name that tells the text: behind a pooler that knows nothing of it there may be no such
+    statement, which is seen once, but never another one.
     """
     pgconn = connection.pgconn
     encoded = [binary(value) for value in values]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from mcp_server.nl2sql.schema.model import Column, Kind
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.words.abbreviations import abbreviates, skeleton
 from mcp_server.nl2sql.words.lexicon import HOW, MEASURED, related, synonyms
 from mcp_server.nl2sql.words.tokens import identifier_words, stem
@@ -191,23 +191,21 @@ class ColumnScores:
             for column in columns
             if not column.comment
         }  # fmt: skip
-        self._tables = {column.table: column.table.words for column in self._called}
-        self._of_tables = {word for words in self._tables.values() for word in words}
+        self._of_tables = {word for column in self._called for word in column.table.words}
 
     def __call__(
         self, words: tuple[str, ...], columns: Iterable[Column]
     ) -> list[tuple[Column, float]]:
         """Each of the columns with its `column_score`."""
         other = {name for name in self._of_tables if _says_nothing(name, words)}
-        seen_as = {
-            table: tuple("" if name in other else name for name in names)
-            for table, names in self._tables.items()
-        }
+        seen_as: dict[Table, tuple[str, ...]] = {}
         known: dict[object, float] = {}
         scored = []
         for column in columns:
-            called = self._called.get(column)
-            alike = column if called is None else (called, seen_as[column.table])
+            called, table = self._called.get(column), column.table
+            if table not in seen_as:
+                seen_as[table] = tuple("" if name in other else name for name in table.words)
+            alike = column if called is None else (called, seen_as[table])
             if alike not in known:
                 known[alike] = column_score(words, column)
             scored.append((column, known[alike]))
